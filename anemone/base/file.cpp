@@ -1,0 +1,151 @@
+// Files on POSIX.
+#include "anemone/base/file.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+namespace anemone {
+namespace {
+
+std::string system_reason() { return std::strerror(errno); }
+
+// Closes on scope exit.
+class Descriptor {
+ public:
+  explicit Descriptor(int value) : value_(value) {}
+  ~Descriptor() {
+    if (value_ >= 0) ::close(value_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return value_; }
+
+ private:
+  int value_;
+};
+
+std::size_t regular_file_size(int descriptor, const std::filesystem::path& path) {
+  struct stat info {};
+  if (::fstat(descriptor, &info) != 0) throw Error("cannot read: " + system_reason(), path.string());
+  if (!S_ISREG(info.st_mode)) throw Error("not a regular file", path.string());
+  return static_cast<std::size_t>(info.st_size);
+}
+
+int open_for_reading(const std::filesystem::path& path) {
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) throw Error("cannot open: " + system_reason(), path.string());
+  return descriptor;
+}
+
+// fsync alone does not reach the medium on macOS.
+int flush_to_medium(int descriptor) {
+#if defined(F_FULLFSYNC)
+  if (::fcntl(descriptor, F_FULLFSYNC) == 0) return 0;
+#endif
+  return ::fsync(descriptor);
+}
+
+}  // namespace
+
+std::string read_text_file(const std::filesystem::path& path) {
+  const MappedFile file(path);
+  const auto bytes = file.bytes();
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+MappedFile::MappedFile(const std::filesystem::path& path) {
+  const Descriptor descriptor(open_for_reading(path));
+  size_ = regular_file_size(descriptor.get(), path);
+  if (size_ == 0) return;
+  void* memory = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, descriptor.get(), 0);
+  if (memory == MAP_FAILED) throw Error("cannot map: " + system_reason(), path.string());
+  data_ = static_cast<const std::byte*>(memory);
+}
+
+MappedFile::~MappedFile() {
+  if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+
+MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+  return *this;
+}
+
+FileWriter::FileWriter(const std::filesystem::path& path) : path_(path) {
+  descriptor_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (descriptor_ < 0) fail("create");
+}
+
+FileWriter::~FileWriter() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+void FileWriter::fail(const char* action) {
+  if (status_.ok()) {
+    status_ = Status::failure(path_.string() + ": cannot " + action + ": " + system_reason());
+  }
+}
+
+void FileWriter::write(std::span<const std::byte> bytes) {
+  while (status_.ok() && !bytes.empty()) {
+    const ssize_t count = ::write(descriptor_, bytes.data(), bytes.size());
+    if (count < 0) {
+      if (errno != EINTR) fail("write");
+      continue;
+    }
+    written_ += static_cast<std::uint64_t>(count);
+    bytes = bytes.subspan(static_cast<std::size_t>(count));
+  }
+}
+
+void FileWriter::write(std::string_view text) { write(std::as_bytes(std::span(text.data(), text.size()))); }
+
+Status FileWriter::finish() {
+  if (status_.ok() && flush_to_medium(descriptor_) != 0) fail("sync");
+  if (descriptor_ >= 0 && ::close(std::exchange(descriptor_, -1)) != 0) fail("close");
+  return status_;
+}
+
+Status write_file_atomically(const std::filesystem::path& path, std::string_view contents) {
+  auto temporary = path;
+  temporary += ".tmp";
+  FileWriter writer(temporary);
+  writer.write(contents);
+  if (Status status = writer.finish(); !status.ok()) return status;
+  return rename_durably(temporary, path);
+}
+
+Status sync_directory(const std::filesystem::path& directory) {
+  const Descriptor descriptor(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (descriptor.get() < 0 || flush_to_medium(descriptor.get()) != 0) {
+    return Status::failure(directory.string() + ": cannot sync: " + system_reason());
+  }
+  return {};
+}
+
+Status rename_durably(const std::filesystem::path& from, const std::filesystem::path& to) {
+  if (::rename(from.c_str(), to.c_str()) != 0) {
+    return Status::failure(from.string() + ": cannot rename to " + to.string() + ": " + system_reason());
+  }
+  const auto parent = to.has_parent_path() ? to.parent_path() : std::filesystem::path(".");
+  return sync_directory(parent);
+}
+
+std::uint64_t free_disk_bytes(const std::filesystem::path& path) {
+  struct statvfs info {};
+  if (::statvfs(path.c_str(), &info) != 0) throw Error("cannot ask for free space: " + system_reason(), path.string());
+  return static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize;
+}
+
+}  // namespace anemone

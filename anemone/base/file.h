@@ -1,0 +1,66 @@
+// Files: whole reads, memory maps, and writes that survive a crash.
+//
+// Reading functions throw Error naming the path and the system's reason. Writing functions return a Status, since a full
+// disk while saving is an expected outcome that the trainer must survive.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "anemone/base/error.h"
+
+namespace anemone {
+
+std::string read_text_file(const std::filesystem::path& path);
+
+// A read-only memory map of a whole file. An empty file gives an empty span.
+class MappedFile {
+ public:
+  MappedFile() = default;
+  explicit MappedFile(const std::filesystem::path& path);
+  ~MappedFile();
+  MappedFile(MappedFile&& other) noexcept;
+  MappedFile& operator=(MappedFile&& other) noexcept;
+
+  std::span<const std::byte> bytes() const { return {data_, size_}; }
+
+ private:
+  const std::byte* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+// A file being written from its beginning. Every call reports the first failure; `finish` flushes to the disk itself
+// (fsync; F_FULLFSYNC on macOS) and closes. A file that is not finished is left incomplete.
+class FileWriter {
+ public:
+  explicit FileWriter(const std::filesystem::path& path);  // creates or truncates
+  ~FileWriter();
+  FileWriter(const FileWriter&) = delete;
+  FileWriter& operator=(const FileWriter&) = delete;
+
+  void write(std::span<const std::byte> bytes);
+  void write(std::string_view text);
+  Status finish();
+  const Status& status() const { return status_; }
+  std::uint64_t bytes_written() const { return written_; }
+
+ private:
+  void fail(const char* action);
+  std::filesystem::path path_;
+  int descriptor_ = -1;
+  std::uint64_t written_ = 0;
+  Status status_;
+};
+
+// Writes beside `path`, syncs, renames over it and syncs the folder: readers see the old file or the new one.
+Status write_file_atomically(const std::filesystem::path& path, std::string_view contents);
+Status sync_directory(const std::filesystem::path& directory);  // makes renames and new names in it durable
+Status rename_durably(const std::filesystem::path& from, const std::filesystem::path& to);
+// Bytes that can still be written below `path` by this user.
+std::uint64_t free_disk_bytes(const std::filesystem::path& path);
+
+}  // namespace anemone
