@@ -8,7 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#define ANEMONE_INLINE [[gnu::always_inline]] inline
+#define ANEMONE_INLINE inline __attribute__((always_inline))
 
 namespace anemone {
 
@@ -35,7 +35,7 @@ enum class DType : std::uint8_t {
 #undef ANEMONE_ENUMERATOR
 };
 
-constexpr ANEMONE_INLINE std::size_t dtype_size(DType type) {
+ANEMONE_INLINE constexpr std::size_t dtype_size(DType type) {
   switch (type) {
 #define ANEMONE_CASE(name, text, bytes) \
   case DType::name:                     \
@@ -47,7 +47,7 @@ constexpr ANEMONE_INLINE std::size_t dtype_size(DType type) {
 }
 
 // The name in MIL text: "fp16", "bool", …
-constexpr ANEMONE_INLINE const char* dtype_name(DType type) {
+ANEMONE_INLINE constexpr const char* dtype_name(DType type) {
   switch (type) {
 #define ANEMONE_CASE(name, text, bytes) \
   case DType::name:                     \
@@ -58,11 +58,11 @@ constexpr ANEMONE_INLINE const char* dtype_name(DType type) {
   return "?";
 }
 
-constexpr ANEMONE_INLINE bool is_float(DType type) {
+ANEMONE_INLINE constexpr bool is_float(DType type) {
   return type == DType::fp16 || type == DType::bf16 || type == DType::fp32 || type == DType::fp64;
 }
 
-constexpr ANEMONE_INLINE bool is_integer(DType type) {
+ANEMONE_INLINE constexpr bool is_integer(DType type) {
   return type >= DType::int8 && type <= DType::uint64;
 }
 
