@@ -1,0 +1,53 @@
+// MIL Blob Storage v2, the files that hold a program's large constants (weights/*.bin). Little-endian.
+//
+//   0    uint32 count of records, uint32 version (2), 56 reserved bytes
+//   64   record: uint32 sentinel 0xDEADBEEF, uint32 data type, uint64 size in bytes, uint64 offset of the data from the
+//        start of the file, uint64 padding bits (sub-byte types), 32 reserved bytes
+//   then the data; records and data begin at multiples of 64. BLOBFILE(offset = …) in a program addresses a record.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+
+#include "anemone/base/dtype.h"
+#include "anemone/base/file.h"
+#include "anemone/mil/constant.h"
+
+namespace anemone::mil {
+
+struct BlobRecord {
+  DType dtype;
+  std::span<const std::byte> data;
+};
+
+// A mapped blob file. Every access is bounds-checked; errors name the file, the offset and what was found.
+class BlobReader {
+ public:
+  explicit BlobReader(const std::filesystem::path& path);
+  BlobReader(std::span<const std::byte> bytes, std::string name);  // not owned: fuzzing, tests
+
+  BlobRecord record(std::uint64_t offset) const;
+  std::uint32_t count() const;
+
+ private:
+  void check_header() const;
+  MappedFile file_;
+  std::span<const std::byte> bytes_;
+  std::string name_;
+};
+
+class BlobWriter {
+ public:
+  explicit BlobWriter(const std::filesystem::path& path) : path_(path) {}
+  std::uint64_t add(DType dtype, std::span<const std::byte> data);  // returns the record's offset
+  Status finish();                                                  // writes and syncs the file
+
+ private:
+  std::filesystem::path path_;
+  std::string contents_;
+  std::uint32_t count_ = 0;
+};
+
+}  // namespace anemone::mil
