@@ -1,0 +1,104 @@
+// The interface between a program and what runs it. Virtual at program level only: below it an engine decides everything
+// while compiling, so that run() is straight-line calls and allocates nothing.
+//
+//   auto engine = make_engine("cpu", {});
+//   auto exe = engine->compile(program.main(), options);
+//   … make a surface for each of exe->input_buffers() and exe->output_buffers() …
+//   auto binding = exe->bind(inputs, outputs);
+//   Status status = binding->run();
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "anemone/base/error.h"
+#include "anemone/engine/surface.h"
+#include "anemone/mil/constant_source.h"
+#include "anemone/mil/ir.h"
+
+namespace anemone::engine {
+
+// Can an engine take it, and if not, why not.
+struct Support {
+  bool ok = true;
+  std::string reason;
+};
+
+struct EngineTraits {
+  int compile_limit = 0;          // compiles per process; 0 = any number
+  bool packed_io = false;         // wants one input and one output (compile applies pack_io by itself)
+  bool runs_on_host = true;       // shares the host's cores: background work beside it gains nothing
+  bool update_recompiles = false; // update_weights costs a compile
+  std::string default_partition = "merged";
+};
+
+// How products of fp16 operands are computed.
+enum class ProductPrecision : std::uint8_t {
+  operands,  // the operands themselves, accumulated in fp32
+  bf16,      // operands rounded to bf16 first, accumulated in fp32: faster on some machines
+};
+
+struct EngineOptions {
+  int threads = 0;                // 0 = what affinity and cgroup allow
+};
+
+struct CompileOptions {
+  std::string name = "program";           // for messages, explain and files
+  const mil::WeightStore* weights = nullptr;
+  std::filesystem::path model_directory;  // where @model_path points
+  ProductPrecision products = ProductPrecision::operands;
+  bool pack_io = false;                   // force packed_io on an engine that does not want it
+};
+
+// A program bound to surfaces.
+class Binding {
+ public:
+  virtual ~Binding() = default;
+  virtual Status run() = 0;  // blocks until the outputs are written
+};
+
+class Executable {
+ public:
+  virtual ~Executable() = default;
+
+  // Named tensors in the function's order, and the buffers they lie in.
+  const std::vector<Port>& inputs() const { return inputs_; }
+  const std::vector<Port>& outputs() const { return outputs_; }
+  const std::vector<BufferSpec>& input_buffers() const { return input_buffers_; }
+  const std::vector<BufferSpec>& output_buffers() const { return output_buffers_; }
+
+  // One surface per buffer, in order, at least as large; they must outlive the binding. The executable too. Bindings of
+  // one executable share its scratch memory: one run at a time.
+  virtual std::unique_ptr<Binding> bind(std::span<Surface* const> inputs, std::span<Surface* const> outputs) = 0;
+
+  // Takes the present values of the WeightStore given to compile.
+  virtual Status update_weights() = 0;
+
+  // One line per step: the op or fused group, the implementation chosen, why better ones refused.
+  virtual std::string explain() const = 0;
+
+  virtual std::size_t scratch_bytes() const { return 0; }      // intermediate values
+  virtual std::size_t constant_bytes() const { return 0; }     // weights and constants in the engine's own form
+
+ protected:
+  std::vector<Port> inputs_, outputs_;
+  std::vector<BufferSpec> input_buffers_, output_buffers_;
+};
+
+class Engine {
+ public:
+  virtual ~Engine() = default;
+  virtual std::string_view name() const = 0;
+  virtual const EngineTraits& traits() const = 0;
+  virtual Support supports(const mil::Function& function) const = 0;
+  // Throws Error when the program is unsupported or its constants cannot be found.
+  virtual std::unique_ptr<Executable> compile(const mil::Function& function, const CompileOptions& options) = 0;
+  virtual std::unique_ptr<Surface> make_surface(const BufferSpec& spec) = 0;
+};
+
+}  // namespace anemone::engine
