@@ -1,0 +1,59 @@
+# One test program per folder of tests/ (and one for its slow tests), each one ctest entry. A folder
+# without tests makes no target. tests/package is a project of its own, not a module.
+
+file(GLOB_RECURSE support_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/support/*.cpp)
+add_library(anemone_test_support STATIC ${support_sources})
+target_include_directories(anemone_test_support PUBLIC ${PROJECT_SOURCE_DIR})
+target_link_libraries(anemone_test_support
+  PUBLIC anemone_lib GTest::gtest rapidcheck nlohmann_json::nlohmann_json
+  PRIVATE anemone_options)
+# Only this file knows where the checkout lies, so that all others can come from ccache.
+set_source_files_properties(${PROJECT_SOURCE_DIR}/tests/support/shared.cpp PROPERTIES COMPILE_DEFINITIONS
+  "ANEMONE_SOURCE_ROOT=\"${PROJECT_SOURCE_DIR}\";ANEMONE_PROGRAM=\"${PROJECT_BINARY_DIR}/anemone\"")
+
+# add_test_program(name label timeout sources...)
+function(add_test_program name label timeout)
+  add_executable(${name} ${ARGN})
+  target_link_libraries(${name} PRIVATE anemone_test_support GTest::gtest_main anemone_options)
+  add_dependencies(${name} anemone)
+  add_test(NAME ${name} COMMAND ${name} --gtest_brief=1)
+  set_tests_properties(${name} PROPERTIES LABELS "${label}" TIMEOUT ${timeout})
+endfunction()
+
+file(GLOB folders CONFIGURE_DEPENDS LIST_DIRECTORIES true ${PROJECT_SOURCE_DIR}/tests/*)
+foreach(folder IN LISTS folders)
+  get_filename_component(module ${folder} NAME)
+  if(NOT IS_DIRECTORY ${folder} OR module MATCHES "^(support|package)$")
+    continue()
+  endif()
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${folder}/*.cpp)
+  set(fast_tests ${sources})
+  set(slow_tests ${sources})
+  set(helpers ${sources})
+  list(FILTER helpers EXCLUDE REGEX "_test\\.cpp$")
+  list(FILTER slow_tests INCLUDE REGEX "_slow_test\\.cpp$")
+  list(FILTER fast_tests INCLUDE REGEX "_test\\.cpp$")
+  list(FILTER fast_tests EXCLUDE REGEX "_slow_test\\.cpp$")
+  if(fast_tests)
+    add_test_program(anemone_${module}_tests ${module} 600 ${fast_tests} ${helpers})
+  endif()
+  if(slow_tests)
+    add_test_program(anemone_${module}_slow_tests "${module};slow" 3000 ${slow_tests} ${helpers})
+  endif()
+endforeach()
+
+# A weak symbol in an object compiled for an ISA could become the copy every machine runs. Sanitizers
+# bring their own weak symbols, and without optimization nothing is inlined: checked in release builds.
+# The plain kernels run everywhere, so theirs may be picked.
+if(CMAKE_NM AND NOT APPLE AND NOT ANEMONE_SANITIZE AND NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
+  set(checked_targets ${ANEMONE_KERNEL_TARGETS})
+  list(REMOVE_ITEM checked_targets anemone_kernels_plain)
+  foreach(target IN LISTS checked_targets)
+    set(list_file ${PROJECT_BINARY_DIR}/generated/${target}_objects.txt)
+    file(GENERATE OUTPUT ${list_file} CONTENT "$<JOIN:$<TARGET_OBJECTS:${target}>,\n>\n")
+    add_test(NAME no_weak_symbols_${target}
+      COMMAND ${CMAKE_COMMAND} -DNM=${CMAKE_NM} -DLIST=${list_file}
+        -P ${PROJECT_SOURCE_DIR}/cmake/check_weak_symbols.cmake)
+    set_tests_properties(no_weak_symbols_${target} PROPERTIES LABELS structure)
+  endforeach()
+endif()
