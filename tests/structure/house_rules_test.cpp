@@ -1,0 +1,94 @@
+// Rules of the house that a program can check: sizes, who prints, what has a home of its own.
+#include <gtest/gtest.h>
+
+#include "tests/structure/source_tree.h"
+
+namespace anemone::test {
+namespace {
+
+// Every line of code below anemone/ that matches, except in the folders or files given.
+std::vector<std::string> offenders_of(const std::string& expression,
+                                      const std::vector<std::string>& homes) {
+  std::vector<std::string> found;
+  for (const SourceFile& file : source_files("anemone")) {
+    bool at_home = false;
+    for (const std::string& home : homes) at_home |= file.path == home || file.is_under(home);
+    if (at_home) continue;
+    for (std::string& line : lines_matching(file, expression)) found.push_back(std::move(line));
+  }
+  return found;
+}
+
+TEST(HouseRules, FilesAreSmall) {
+  constexpr size_t kWarn = 450, kLimit = 600;
+  for (const std::string folder : {"anemone", "tests"}) {
+    for (const SourceFile& file : source_files(folder)) {
+      EXPECT_LE(file.lines.size(), kLimit) << file.path << " is too long: split it by subject";
+      if (file.lines.size() > kWarn) {
+        GTEST_LOG_(WARNING) << file.path << " has " << file.lines.size() << " lines";
+      }
+    }
+  }
+}
+
+TEST(HouseRules, FilesSayWhatTheyAre) {
+  for (const SourceFile& file : source_files("anemone")) {
+    ASSERT_FALSE(file.lines.empty()) << file.path << " is empty";
+    EXPECT_EQ(file.lines[0].rfind("//", 0), 0U) << file.path << " opens without a comment";
+    if (!file.is_header()) continue;
+    EXPECT_FALSE(lines_matching(file, R"(^#pragma once$)").empty()) << file.path;
+  }
+}
+
+TEST(HouseRules, OnlyTheProgramPrints) {
+  const auto offenders = offenders_of(
+      R"(\b(printf|fprintf|vprintf|vfprintf|puts|fputs|putchar|perror)\s*\(|\bstd::(cout|cerr|clog)\b|\bfmt::print\b|<iostream>)",
+      {"anemone/cli"});
+  EXPECT_TRUE(offenders.empty()) << "printing outside anemone/cli:" << join(offenders);
+}
+
+TEST(HouseRules, NoTileIntrinsics) {
+  const auto offenders = offenders_of(R"(\b_tile_(dp|load|store|zero|release|stream))", {});
+  EXPECT_TRUE(offenders.empty())
+      << "g++ 12 miscompiles the tile intrinsics: use the inline-assembly header:"
+      << join(offenders);
+}
+
+TEST(HouseRules, NoModelNumbersInCode) {
+  std::vector<std::string> offenders;
+  for (const std::string folder : {"anemone/nn", "anemone/train", "anemone/engine"}) {
+    for (const SourceFile& file : source_files("anemone")) {
+      if (!file.is_under(folder)) continue;
+      for (std::string& line : lines_matching(file, R"(\b(768|2048|32000)\b)")) {
+        offenders.push_back(std::move(line));
+      }
+    }
+  }
+  EXPECT_TRUE(offenders.empty()) << "numbers of a model belong in configs/:" << join(offenders);
+}
+
+TEST(HouseRules, OnlyTheLanguageWritesItsText) {
+  const auto offenders = offenders_of(R"(tensor<(fp16|fp32))", {"anemone/mil"});
+  EXPECT_TRUE(offenders.empty()) << "MIL text outside anemone/mil:" << join(offenders);
+}
+
+TEST(HouseRules, NothingLeftOpen) {
+  std::vector<std::string> offenders;
+  for (SourceFile& file : source_files("anemone")) {
+    file.code = file.lines;  // comments count here
+    for (std::string& line : lines_matching(file, R"(\b(TODO|FIXME|XXX)\b|\bunimplemented\b)")) {
+      offenders.push_back(std::move(line));
+    }
+  }
+  EXPECT_TRUE(offenders.empty()) << join(offenders);
+}
+
+TEST(SourceTree, BlanksComments) {
+  EXPECT_EQ(without_comments("a // b\nc"), "a     \nc");
+  EXPECT_EQ(without_comments("a /* b\nc */ d"), "a     \n     d");
+  EXPECT_EQ(without_comments(R"(f("// no") + '"' // yes)"), R"(f("// no") + '"'       )");
+  EXPECT_EQ(without_comments("65'536 // x"), "65'536     ");
+}
+
+}  // namespace
+}  // namespace anemone::test

@@ -1,0 +1,30 @@
+// The project's own source files as text, for tests that check how the code is arranged.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace anemone::test {
+
+struct SourceFile {
+  std::string path;                // relative to the checkout: "anemone/mil/parser.cpp"
+  std::vector<std::string> lines;  // as written
+  std::vector<std::string> code;   // the same lines with comments blanked out
+
+  bool is_under(const std::string& folder) const { return path.rfind(folder + "/", 0) == 0; }
+  bool is_header() const { return path.size() > 2 && path.substr(path.size() - 2) == ".h"; }
+};
+
+// The .h, .cpp, .mm and .inc files below a folder of the checkout, sorted by path.
+std::vector<SourceFile> source_files(const std::string& folder);
+
+// `text` with // and /* */ comments replaced by spaces; strings and line breaks stay.
+std::string without_comments(const std::string& text);
+
+// "path:LINE: TEXT" of every line of code that matches the regular expression.
+std::vector<std::string> lines_matching(const SourceFile& file, const std::string& expression);
+
+// One offender a line, for a failure message.
+std::string join(const std::vector<std::string>& offenders);
+
+}  // namespace anemone::test
