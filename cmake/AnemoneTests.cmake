@@ -57,3 +57,11 @@ if(CMAKE_NM AND NOT APPLE AND NOT ANEMONE_SANITIZE AND NOT CMAKE_BUILD_TYPE STRE
     set_tests_properties(no_weak_symbols_${target} PROPERTIES LABELS structure)
   endforeach()
 endif()
+
+# Another project can find_package(anemone) and run it. A sanitized library needs its users sanitized too.
+if(PROJECT_IS_TOP_LEVEL AND NOT ANEMONE_SANITIZE)
+  add_test(NAME package
+    COMMAND ${CMAKE_COMMAND} -DBUILD=${PROJECT_BINARY_DIR} -DCOMPILER=${CMAKE_CXX_COMPILER}
+      -P ${PROJECT_SOURCE_DIR}/tests/package/check.cmake)
+  set_tests_properties(package PROPERTIES LABELS package TIMEOUT 300)
+endif()

@@ -3,6 +3,7 @@
 #include "tests/structure/source_tree.h"
 
 #include <algorithm>
+#include <cctype>
 #include <filesystem>
 #include <fstream>
 #include <regex>
