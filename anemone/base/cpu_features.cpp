@@ -25,7 +25,8 @@ namespace {
 constexpr std::uint32_t bit(Isa isa) { return 1u << static_cast<unsigned>(isa); }
 
 #if defined(__x86_64__)
-// Linux gives a process the 8 KiB of tile state only when asked (arch_prctl ARCH_REQ_XCOMP_PERM, feature 18).
+// Linux gives a process the 8 KiB of tile state only when asked (arch_prctl ARCH_REQ_XCOMP_PERM,
+// feature 18).
 bool tiles_permitted() {
 #if defined(__linux__)
   constexpr long kRequestPermission = 0x1023, kTileData = 18;
@@ -46,7 +47,8 @@ std::uint32_t detect() {
     return bits;
   }
   bits |= bit(Isa::avx512);
-  if (__get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) && (eax & (1u << 5))) bits |= bit(Isa::avx512bf16);
+  if (__get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) && (eax & (1u << 5)))
+    bits |= bit(Isa::avx512bf16);
   constexpr unsigned kAmxBf16 = 1u << 22, kAmxTile = 1u << 24;
   if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) && (edx & kAmxBf16) && (edx & kAmxTile) &&
       tiles_permitted()) {
@@ -65,12 +67,13 @@ CpuFeatures detect_capped() {
   const char* cap = std::getenv("ANEMONE_ISA");
   if (cap == nullptr || *cap == '\0') return found;
   std::string names;
-#define ANEMONE_MATCH(name, text)                                     \
+#define ANEMONE_MATCH(name, text)                                  \
   if (std::strcmp(cap, text) == 0) return found.capped(Isa::name); \
   names += names.empty() ? text : ", " text;
   ANEMONE_ISAS(ANEMONE_MATCH)
 #undef ANEMONE_MATCH
-  throw Error("unknown instruction set '" + std::string(cap) + "'", "ANEMONE_ISA", "one of " + names);
+  throw Error("unknown instruction set '" + std::string(cap) + "'", "ANEMONE_ISA",
+              "one of " + names);
 }
 
 std::string read_cpu_model() {
@@ -78,7 +81,8 @@ std::string read_cpu_model() {
   std::ifstream file("/proc/cpuinfo");
   for (std::string line; std::getline(file, line);) {
     const auto colon = line.find(": ");
-    if (line.rfind("model name", 0) == 0 && colon != std::string::npos) return line.substr(colon + 2);
+    if (line.rfind("model name", 0) == 0 && colon != std::string::npos)
+      return line.substr(colon + 2);
   }
 #elif defined(__APPLE__)
   char name[256];

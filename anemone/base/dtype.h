@@ -1,8 +1,9 @@
-// Element types: the scalar types of MIL, their sizes and names, and the two 16-bit float storage types.
+// Element types: the scalar types of MIL, their sizes and names, and the two 16-bit float storage
+// types.
 //
-// A plain header: kernels compiled for one instruction set include it, so it uses no C++ library beyond
-// <cstdint>-like headers, and every function is forced inline (an out-of-line copy would be a weak symbol
-// that the linker might take from an AVX-512 object for every machine).
+// A plain header: kernels compiled for one instruction set include it, so it uses no C++ library
+// beyond <cstdint>-like headers, and every function is forced inline (an out-of-line copy would be
+// a weak symbol that the linker might take from an AVX-512 object for every machine).
 #pragma once
 
 #include <cstddef>
@@ -13,20 +14,20 @@
 namespace anemone {
 
 // DTYPE(enumerator, MIL name, bytes per element; 0 = not a fixed size)
-#define ANEMONE_DTYPES(DTYPE)    \
-  DTYPE(boolean, "bool", 1)      \
-  DTYPE(string, "string", 0)     \
-  DTYPE(fp16, "fp16", 2)         \
-  DTYPE(bf16, "bf16", 2)         \
-  DTYPE(fp32, "fp32", 4)         \
-  DTYPE(fp64, "fp64", 8)         \
-  DTYPE(int8, "int8", 1)         \
-  DTYPE(int16, "int16", 2)       \
-  DTYPE(int32, "int32", 4)       \
-  DTYPE(int64, "int64", 8)       \
-  DTYPE(uint8, "uint8", 1)       \
-  DTYPE(uint16, "uint16", 2)     \
-  DTYPE(uint32, "uint32", 4)     \
+#define ANEMONE_DTYPES(DTYPE) \
+  DTYPE(boolean, "bool", 1)   \
+  DTYPE(string, "string", 0)  \
+  DTYPE(fp16, "fp16", 2)      \
+  DTYPE(bf16, "bf16", 2)      \
+  DTYPE(fp32, "fp32", 4)      \
+  DTYPE(fp64, "fp64", 8)      \
+  DTYPE(int8, "int8", 1)      \
+  DTYPE(int16, "int16", 2)    \
+  DTYPE(int32, "int32", 4)    \
+  DTYPE(int64, "int64", 8)    \
+  DTYPE(uint8, "uint8", 1)    \
+  DTYPE(uint16, "uint16", 2)  \
+  DTYPE(uint32, "uint32", 4)  \
   DTYPE(uint64, "uint64", 8)
 
 enum class DType : std::uint8_t {
@@ -76,14 +77,17 @@ struct bf16 {
   std::uint16_t bits;
 };
 
-ANEMONE_INLINE std::uint32_t float_bits(float value) { return __builtin_bit_cast(std::uint32_t, value); }
+ANEMONE_INLINE std::uint32_t float_bits(float value) {
+  return __builtin_bit_cast(std::uint32_t, value);
+}
 ANEMONE_INLINE float float_from_bits(std::uint32_t bits) { return __builtin_bit_cast(float, bits); }
 
 // Exact: every binary16 number is a binary32 number.
 ANEMONE_INLINE float to_float(f16 value) {
   const std::uint32_t sign = static_cast<std::uint32_t>(value.bits & 0x8000u) << 16;
   const std::uint32_t magnitude = value.bits & 0x7fffu;
-  if (magnitude >= 0x7c00u) return float_from_bits(sign | 0x7f800000u | ((magnitude & 0x3ffu) << 13));
+  if (magnitude >= 0x7c00u)
+    return float_from_bits(sign | 0x7f800000u | ((magnitude & 0x3ffu) << 13));
   // Shift the fields into place, then rescale by 2^112: this also makes subnormals right.
   const float scaled = float_from_bits(magnitude << 13) * float_from_bits(0x77800000u);
   return float_from_bits(sign | float_bits(scaled));
@@ -115,7 +119,9 @@ ANEMONE_INLINE f16 f16_from_double(double value) {
   return {static_cast<std::uint16_t>(sign | (base + kept))};
 }
 
-ANEMONE_INLINE f16 f16_from_float(float value) { return f16_from_double(static_cast<double>(value)); }
+ANEMONE_INLINE f16 f16_from_float(float value) {
+  return f16_from_double(static_cast<double>(value));
+}
 
 // Round to nearest even; NaN stays a quiet NaN.
 ANEMONE_INLINE bf16 bf16_from_float(float value) {

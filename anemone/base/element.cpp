@@ -16,8 +16,10 @@ template <class T>
 T saturate(double value) {
   if (std::isnan(value)) return 0;
   // The bounds of 64-bit types are not doubles: compare before converting.
-  if (value <= static_cast<double>(std::numeric_limits<T>::min())) return std::numeric_limits<T>::min();
-  if (value >= static_cast<double>(std::numeric_limits<T>::max())) return std::numeric_limits<T>::max();
+  if (value <= static_cast<double>(std::numeric_limits<T>::min()))
+    return std::numeric_limits<T>::min();
+  if (value >= static_cast<double>(std::numeric_limits<T>::max()))
+    return std::numeric_limits<T>::max();
   return static_cast<T>(value);
 }
 
@@ -25,20 +27,34 @@ T saturate(double value) {
 template <class Visit>
 auto with_storage(DType type, Visit visit) {
   switch (type) {
-    case DType::boolean: return visit(bool{});
-    case DType::fp16: return visit(f16{});
-    case DType::bf16: return visit(bf16{});
-    case DType::fp32: return visit(float{});
-    case DType::fp64: return visit(double{});
-    case DType::int8: return visit(std::int8_t{});
-    case DType::int16: return visit(std::int16_t{});
-    case DType::int32: return visit(std::int32_t{});
-    case DType::int64: return visit(std::int64_t{});
-    case DType::uint8: return visit(std::uint8_t{});
-    case DType::uint16: return visit(std::uint16_t{});
-    case DType::uint32: return visit(std::uint32_t{});
-    case DType::uint64: return visit(std::uint64_t{});
-    case DType::string: break;
+    case DType::boolean:
+      return visit(bool{});
+    case DType::fp16:
+      return visit(f16{});
+    case DType::bf16:
+      return visit(bf16{});
+    case DType::fp32:
+      return visit(float{});
+    case DType::fp64:
+      return visit(double{});
+    case DType::int8:
+      return visit(std::int8_t{});
+    case DType::int16:
+      return visit(std::int16_t{});
+    case DType::int32:
+      return visit(std::int32_t{});
+    case DType::int64:
+      return visit(std::int64_t{});
+    case DType::uint8:
+      return visit(std::uint8_t{});
+    case DType::uint16:
+      return visit(std::uint16_t{});
+    case DType::uint32:
+      return visit(std::uint32_t{});
+    case DType::uint64:
+      return visit(std::uint64_t{});
+    case DType::string:
+      break;
   }
   ANEMONE_CHECK(false, "a numeric element type");
   return visit(double{});

@@ -1,5 +1,5 @@
-// Any element type to and from double: the slow, exact door used by readers, writers and the oracle.
-// Plain loops; the fast conversions are kernels.
+// Any element type to and from double: the slow, exact door used by readers, writers and the
+// oracle. Plain loops; the fast conversions are kernels.
 #pragma once
 
 #include <cstddef>
@@ -9,7 +9,8 @@
 
 namespace anemone {
 
-// Reads element `index` of an array of `type` at `data` (bool: 0 or 1). CHECKs that the type is numeric.
+// Reads element `index` of an array of `type` at `data` (bool: 0 or 1). CHECKs that the type is
+// numeric.
 double load_element(DType type, const std::byte* data, std::size_t index);
 // Rounds (floats: to nearest even; integers: toward zero, saturating; bool: != 0) and stores.
 void store_element(DType type, std::byte* data, std::size_t index, double value);

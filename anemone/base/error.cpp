@@ -8,7 +8,8 @@
 namespace anemone {
 namespace {
 
-std::string compose(const std::string& what, const std::string& where, const std::string& expected) {
+std::string compose(const std::string& what, const std::string& where,
+                    const std::string& expected) {
   std::string text;
   if (!where.empty()) text = where + ": ";
   text += what;
@@ -25,8 +26,8 @@ Error::Error(const std::string& what, const std::string& where, const std::strin
       expected_(expected) {}
 
 void check_failed(const char* condition, const char* why, const char* file, int line) {
-  const std::string text = std::string(file) + ":" + std::to_string(line) + ": internal error: " + why +
-                           " [" + condition + "]\n";
+  const std::string text = std::string(file) + ":" + std::to_string(line) +
+                           ": internal error: " + why + " [" + condition + "]\n";
   // write(2), not a stream: this may run while anything else is broken.
   [[maybe_unused]] const auto written = ::write(STDERR_FILENO, text.data(), text.size());
   std::abort();

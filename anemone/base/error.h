@@ -1,9 +1,10 @@
 // Errors a user can cause, and checks of our own invariants.
 //
-// `Error` is thrown for bad text, files, flags and programs an engine cannot take; it says what is wrong, where, and
-// what was expected, and is caught by the command line and by whoever embeds the library. ANEMONE_CHECK is for broken
-// invariants of ours: a user must not be able to reach it. Expected outcomes (a full disk while saving, a failed
-// evaluation, an overflow) are values, for example `Status`.
+// `Error` is thrown for bad text, files, flags and programs an engine cannot take; it says what is
+// wrong, where, and what was expected, and is caught by the command line and by whoever embeds the
+// library. ANEMONE_CHECK is for broken invariants of ours: a user must not be able to reach it.
+// Expected outcomes (a full disk while saving, a failed evaluation, an overflow) are values, for
+// example `Status`.
 #pragma once
 
 #include <stdexcept>
@@ -14,7 +15,8 @@ namespace anemone {
 class Error : public std::runtime_error {
  public:
   // what():  "WHERE: WHAT (expected EXPECTED)", leaving out the parts that are empty.
-  explicit Error(const std::string& what, const std::string& where = {}, const std::string& expected = {});
+  explicit Error(const std::string& what, const std::string& where = {},
+                 const std::string& expected = {});
 
   const std::string& problem() const { return problem_; }
   const std::string& where() const { return where_; }

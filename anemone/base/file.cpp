@@ -33,7 +33,8 @@ class Descriptor {
 
 std::size_t regular_file_size(int descriptor, const std::filesystem::path& path) {
   struct stat info {};
-  if (::fstat(descriptor, &info) != 0) throw Error("cannot read: " + system_reason(), path.string());
+  if (::fstat(descriptor, &info) != 0)
+    throw Error("cannot read: " + system_reason(), path.string());
   if (!S_ISREG(info.st_mode)) throw Error("not a regular file", path.string());
   return static_cast<std::size_t>(info.st_size);
 }
@@ -109,7 +110,9 @@ void FileWriter::write(std::span<const std::byte> bytes) {
   }
 }
 
-void FileWriter::write(std::string_view text) { write(std::as_bytes(std::span(text.data(), text.size()))); }
+void FileWriter::write(std::string_view text) {
+  write(std::as_bytes(std::span(text.data(), text.size())));
+}
 
 Status FileWriter::finish() {
   if (status_.ok() && flush_to_medium(descriptor_) != 0) fail("sync");
@@ -136,7 +139,8 @@ Status sync_directory(const std::filesystem::path& directory) {
 
 Status rename_durably(const std::filesystem::path& from, const std::filesystem::path& to) {
   if (::rename(from.c_str(), to.c_str()) != 0) {
-    return Status::failure(from.string() + ": cannot rename to " + to.string() + ": " + system_reason());
+    return Status::failure(from.string() + ": cannot rename to " + to.string() + ": " +
+                           system_reason());
   }
   const auto parent = to.has_parent_path() ? to.parent_path() : std::filesystem::path(".");
   return sync_directory(parent);
@@ -144,7 +148,8 @@ Status rename_durably(const std::filesystem::path& from, const std::filesystem::
 
 std::uint64_t free_disk_bytes(const std::filesystem::path& path) {
   struct statvfs info {};
-  if (::statvfs(path.c_str(), &info) != 0) throw Error("cannot ask for free space: " + system_reason(), path.string());
+  if (::statvfs(path.c_str(), &info) != 0)
+    throw Error("cannot ask for free space: " + system_reason(), path.string());
   return static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize;
 }
 

@@ -1,7 +1,7 @@
 // Files: whole reads, memory maps, and writes that survive a crash.
 //
-// Reading functions throw Error naming the path and the system's reason. Writing functions return a Status, since a full
-// disk while saving is an expected outcome that the trainer must survive.
+// Reading functions throw Error naming the path and the system's reason. Writing functions return a
+// Status, since a full disk while saving is an expected outcome that the trainer must survive.
 #pragma once
 
 #include <cstddef>
@@ -33,8 +33,9 @@ class MappedFile {
   std::size_t size_ = 0;
 };
 
-// A file being written from its beginning. Every call reports the first failure; `finish` flushes to the disk itself
-// (fsync; F_FULLFSYNC on macOS) and closes. A file that is not finished is left incomplete.
+// A file being written from its beginning. Every call reports the first failure; `finish` flushes
+// to the disk itself (fsync; F_FULLFSYNC on macOS) and closes. A file that is not finished is left
+// incomplete.
 class FileWriter {
  public:
   explicit FileWriter(const std::filesystem::path& path);  // creates or truncates
@@ -56,9 +57,11 @@ class FileWriter {
   Status status_;
 };
 
-// Writes beside `path`, syncs, renames over it and syncs the folder: readers see the old file or the new one.
+// Writes beside `path`, syncs, renames over it and syncs the folder: readers see the old file or
+// the new one.
 Status write_file_atomically(const std::filesystem::path& path, std::string_view contents);
-Status sync_directory(const std::filesystem::path& directory);  // makes renames and new names in it durable
+Status sync_directory(
+    const std::filesystem::path& directory);  // makes renames and new names in it durable
 Status rename_durably(const std::filesystem::path& from, const std::filesystem::path& to);
 // Bytes that can still be written below `path` by this user.
 std::uint64_t free_disk_bytes(const std::filesystem::path& path);

@@ -27,14 +27,17 @@ class Shape {
   std::int64_t& operator[](int axis) { return dims_[static_cast<std::size_t>(axis)]; }
   const std::int64_t* begin() const { return dims_.data(); }
   const std::int64_t* end() const { return dims_.data() + rank_; }
-  std::span<const std::int64_t> dims() const { return {dims_.data(), static_cast<std::size_t>(rank_)}; }
+  std::span<const std::int64_t> dims() const {
+    return {dims_.data(), static_cast<std::size_t>(rank_)};
+  }
 
   void push_back(std::int64_t dim);
   void insert(int axis, std::int64_t dim);
   void erase(int axis);
 
   bool is_static() const;  // no unknown dimension
-  // Product of the dimensions (1 for a scalar); nothing if one is unknown or the product overflows 2^62.
+  // Product of the dimensions (1 for a scalar); nothing if one is unknown or the product overflows
+  // 2^62.
   std::optional<std::int64_t> checked_elements() const;
   // The same for shapes that have been verified; CHECKs.
   std::int64_t elements() const;

@@ -1,5 +1,6 @@
-// The interface between a program and what runs it. Virtual at program level only: below it an engine decides everything
-// while compiling, so that run() is straight-line calls and allocates nothing.
+// The interface between a program and what runs it. Virtual at program level only: below it an
+// engine decides everything while compiling, so that run() is straight-line calls and allocates
+// nothing.
 //
 //   auto engine = make_engine("cpu", {});
 //   auto exe = engine->compile(program.main(), options);
@@ -30,10 +31,10 @@ struct Support {
 };
 
 struct EngineTraits {
-  int compile_limit = 0;          // compiles per process; 0 = any number
-  bool packed_io = false;         // wants one input and one output (compile applies pack_io by itself)
-  bool runs_on_host = true;       // shares the host's cores: background work beside it gains nothing
-  bool update_recompiles = false; // update_weights costs a compile
+  int compile_limit = 0;     // compiles per process; 0 = any number
+  bool packed_io = false;    // wants one input and one output (compile applies pack_io by itself)
+  bool runs_on_host = true;  // shares the host's cores: background work beside it gains nothing
+  bool update_recompiles = false;  // update_weights costs a compile
   std::string default_partition = "merged";
 };
 
@@ -44,15 +45,15 @@ enum class ProductPrecision : std::uint8_t {
 };
 
 struct EngineOptions {
-  int threads = 0;                // 0 = what affinity and cgroup allow
+  int threads = 0;  // 0 = what affinity and cgroup allow
 };
 
 struct CompileOptions {
-  std::string name = "program";           // for messages, explain and files
+  std::string name = "program";  // for messages, explain and files
   const mil::WeightStore* weights = nullptr;
   std::filesystem::path model_directory;  // where @model_path points
   ProductPrecision products = ProductPrecision::operands;
-  bool pack_io = false;                   // force packed_io on an engine that does not want it
+  bool pack_io = false;  // force packed_io on an engine that does not want it
 };
 
 // A program bound to surfaces.
@@ -72,9 +73,10 @@ class Executable {
   const std::vector<BufferSpec>& input_buffers() const { return input_buffers_; }
   const std::vector<BufferSpec>& output_buffers() const { return output_buffers_; }
 
-  // One surface per buffer, in order, at least as large; they must outlive the binding. The executable too. Bindings of
-  // one executable share its scratch memory: one run at a time.
-  virtual std::unique_ptr<Binding> bind(std::span<Surface* const> inputs, std::span<Surface* const> outputs) = 0;
+  // One surface per buffer, in order, at least as large; they must outlive the binding. The
+  // executable too. Bindings of one executable share its scratch memory: one run at a time.
+  virtual std::unique_ptr<Binding> bind(std::span<Surface* const> inputs,
+                                        std::span<Surface* const> outputs) = 0;
 
   // Takes the present values of the WeightStore given to compile.
   virtual Status update_weights() = 0;
@@ -82,8 +84,10 @@ class Executable {
   // One line per step: the op or fused group, the implementation chosen, why better ones refused.
   virtual std::string explain() const = 0;
 
-  virtual std::size_t scratch_bytes() const { return 0; }      // intermediate values
-  virtual std::size_t constant_bytes() const { return 0; }     // weights and constants in the engine's own form
+  virtual std::size_t scratch_bytes() const { return 0; }  // intermediate values
+  virtual std::size_t constant_bytes() const {
+    return 0;
+  }  // weights and constants in the engine's own form
 
  protected:
   std::vector<Port> inputs_, outputs_;
@@ -97,7 +101,8 @@ class Engine {
   virtual const EngineTraits& traits() const = 0;
   virtual Support supports(const mil::Function& function) const = 0;
   // Throws Error when the program is unsupported or its constants cannot be found.
-  virtual std::unique_ptr<Executable> compile(const mil::Function& function, const CompileOptions& options) = 0;
+  virtual std::unique_ptr<Executable> compile(const mil::Function& function,
+                                              const CompileOptions& options) = 0;
   virtual std::unique_ptr<Surface> make_surface(const BufferSpec& spec) = 0;
 };
 

@@ -18,8 +18,8 @@ struct EngineEntry {
 
 std::span<const EngineEntry> engines();
 
-// "reference", "cpu", …; "auto" = the best one that can be had. Throws Error naming the engines there are and why one is
-// absent.
+// "reference", "cpu", …; "auto" = the best one that can be had. Throws Error naming the engines
+// there are and why one is absent.
 std::unique_ptr<Engine> make_engine(std::string_view name, const EngineOptions& options);
 
 }  // namespace anemone::engine

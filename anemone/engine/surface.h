@@ -1,7 +1,9 @@
-// Memory that an engine reads and writes in place: aligned memory on the CPU, an IOSurface on the Neural Engine.
+// Memory that an engine reads and writes in place: aligned memory on the CPU, an IOSurface on the
+// Neural Engine.
 //
-// A BufferSpec says how much memory a program wants; a Port says where one named tensor lies in such a buffer. Nobody
-// assumes strides: they come from the ports of a compiled program. Host access is scoped (HostAccess), since some engines must lock.
+// A BufferSpec says how much memory a program wants; a Port says where one named tensor lies in
+// such a buffer. Nobody assumes strides: they come from the ports of a compiled program. Host
+// access is scoped (HostAccess), since some engines must lock.
 #pragma once
 
 #include <cstddef>
@@ -16,7 +18,7 @@
 namespace anemone::engine {
 
 struct BufferSpec {
-  std::string name;       // for messages
+  std::string name;  // for messages
   std::size_t bytes = 0;
 };
 
@@ -25,9 +27,9 @@ struct Port {
   std::string name;
   DType dtype = DType::fp16;
   Shape shape;
-  Strides strides{};            // in elements
+  Strides strides{};  // in elements
   std::size_t offset_bytes = 0;
-  int buffer = 0;               // index into the executable's input or output buffers
+  int buffer = 0;  // index into the executable's input or output buffers
 
   bool same_layout(const Port& other) const;  // dtype, shape and strides
 };
@@ -48,7 +50,8 @@ class Surface {
 // The host may touch the surface's memory while this lives.
 class HostAccess {
  public:
-  HostAccess(Surface& surface, Access access) : surface_(surface), access_(access), data_(surface.lock(access)) {}
+  HostAccess(Surface& surface, Access access)
+      : surface_(surface), access_(access), data_(surface.lock(access)) {}
   ~HostAccess() { surface_.unlock(access_); }
   HostAccess(const HostAccess&) = delete;
   HostAccess& operator=(const HostAccess&) = delete;
@@ -72,8 +75,8 @@ class HostSurface final : public Surface {
   AlignedBuffer memory_;
 };
 
-// Copies between a port's elements and a row-major array, converting the element type. For hosts, tests and files;
-// hot paths use kernels on the locked memory.
+// Copies between a port's elements and a row-major array, converting the element type. For hosts,
+// tests and files; hot paths use kernels on the locked memory.
 void read_port(const std::byte* surface, const Port& port, std::span<double> values);
 void write_port(std::byte* surface, const Port& port, std::span<const double> values);
 void read_port(const std::byte* surface, const Port& port, std::span<float> values);

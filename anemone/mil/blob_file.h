@@ -1,9 +1,12 @@
-// MIL Blob Storage v2, the files that hold a program's large constants (weights/*.bin). Little-endian.
+// MIL Blob Storage v2, the files that hold a program's large constants (weights/*.bin).
+// Little-endian.
 //
 //   0    uint32 count of records, uint32 version (2), 56 reserved bytes
-//   64   record: uint32 sentinel 0xDEADBEEF, uint32 data type, uint64 size in bytes, uint64 offset of the data from the
+//   64   record: uint32 sentinel 0xDEADBEEF, uint32 data type, uint64 size in bytes, uint64 offset
+//   of the data from the
 //        start of the file, uint64 padding bits (sub-byte types), 32 reserved bytes
-//   then the data; records and data begin at multiples of 64. BLOBFILE(offset = …) in a program addresses a record.
+//   then the data; records and data begin at multiples of 64. BLOBFILE(offset = …) in a program
+//   addresses a record.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +25,8 @@ struct BlobRecord {
   std::span<const std::byte> data;
 };
 
-// A mapped blob file. Every access is bounds-checked; errors name the file, the offset and what was found.
+// A mapped blob file. Every access is bounds-checked; errors name the file, the offset and what was
+// found.
 class BlobReader {
  public:
   explicit BlobReader(const std::filesystem::path& path);

@@ -2,8 +2,9 @@
 //
 // There is a method for each operation of ops.inc:
 //   Value y = b.softmax({{"x", x}, {"axis", -1}}, "probs");
-// Arguments are named as in MIL text; plain C++ values become constants of the type that the parameter takes
-// (a number takes the element type of the operation's first float tensor where the parameter allows several).
+// Arguments are named as in MIL text; plain C++ values become constants of the type that the
+// parameter takes (a number takes the element type of the operation's first float tensor where the
+// parameter allows several).
 #pragma once
 
 #include <initializer_list>
@@ -45,14 +46,18 @@ class Builder {
   Value input(std::string name, Type type);
   Value constant(Constant value, std::string_view name = {});
   Value weight(const WeightRef& ref, Type type, std::string_view name = {});
-  // Makes `value` an output called `name`; a value that is an input or already an output gets an identity op.
+  // Makes `value` an output called `name`; a value that is an input or already an output gets an
+  // identity op.
   void output(Value value, std::string name);
 
-  // Any operation with one result. `name` is a wish: made unique and a valid identifier; empty = the op's name.
+  // Any operation with one result. `name` is a wish: made unique and a valid identifier; empty =
+  // the op's name.
   Value emit(OpKind kind, Arguments arguments, std::string_view name = {});
   std::vector<Value> emit_all(OpKind kind, Arguments arguments, std::string_view name = {});
-#define OP(op) \
-  Value op(Arguments arguments, std::string_view name = {}) { return emit(OpKind::op, arguments, name); }
+#define OP(op)                                                \
+  Value op(Arguments arguments, std::string_view name = {}) { \
+    return emit(OpKind::op, arguments, name);                 \
+  }
 #include "anemone/mil/ops/ops.inc"
 #undef OP
 

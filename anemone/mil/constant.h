@@ -1,8 +1,9 @@
 // The value of a `const` operation or of an attribute.
 //
-// A constant is one of four things: bytes (numbers, row-major, in the element type), strings, a reference into a blob
-// file beside the program, or a reference to a tensor of the WeightStore. References are resolved when a program
-// is compiled or evaluated, so a model's weights are never copied into its IR.
+// A constant is one of four things: bytes (numbers, row-major, in the element type), strings, a
+// reference into a blob file beside the program, or a reference to a tensor of the WeightStore.
+// References are resolved when a program is compiled or evaluated, so a model's weights are never
+// copied into its IR.
 #pragma once
 
 #include <cstdint>
@@ -17,15 +18,16 @@
 
 namespace anemone::mil {
 
-// BLOBFILE(path = "@model_path/weights/w.bin", offset = 64): `offset` addresses the record (blob_file.h).
+// BLOBFILE(path = "@model_path/weights/w.bin", offset = 64): `offset` addresses the record
+// (blob_file.h).
 struct BlobRef {
   std::string path;
   std::uint64_t offset = 0;
   bool operator==(const BlobRef&) const = default;
 };
 
-// A tensor of the WeightStore, by name; `transposed` swaps its first two axes (a backward kernel's Wᵀ).
-// The store's fp32 values are rounded to the constant's element type.
+// A tensor of the WeightStore, by name; `transposed` swaps its first two axes (a backward kernel's
+// Wᵀ). The store's fp32 values are rounded to the constant's element type.
 struct WeightRef {
   std::string name;
   bool transposed = false;
@@ -69,7 +71,8 @@ class Constant {
   std::variant<Bytes, Strings, BlobRef, WeightRef> value_;
 };
 
-// An attribute's value: a constant, or a list, tuple or dict of attribute values (buildInfo, shape information).
+// An attribute's value: a constant, or a list, tuple or dict of attribute values (buildInfo, shape
+// information).
 struct Attribute {
   Type type;
   std::variant<Constant, std::vector<Attribute>> value;  // dict: key, value, key, value, …

@@ -1,5 +1,6 @@
-// Where the values of a program's constants come from when it is compiled, evaluated or exported: inline bytes, blob
-// files found relative to the model's folder (`@model_path`), or the WeightStore.
+// Where the values of a program's constants come from when it is compiled, evaluated or exported:
+// inline bytes, blob files found relative to the model's folder (`@model_path`), or the
+// WeightStore.
 #pragma once
 
 #include <filesystem>
@@ -16,11 +17,13 @@ namespace anemone::mil {
 class ConstantSource {
  public:
   // Either may be absent: a null store, an empty path.
-  explicit ConstantSource(const WeightStore* weights = nullptr, std::filesystem::path model_directory = {});
+  explicit ConstantSource(const WeightStore* weights = nullptr,
+                          std::filesystem::path model_directory = {});
   ~ConstantSource();
 
-  // The bytes of a numeric constant, row-major in its element type; `scratch` holds them where they must be made
-  // (weights: rounding, transposition). Throws Error when the reference cannot be resolved or has another size or type.
+  // The bytes of a numeric constant, row-major in its element type; `scratch` holds them where they
+  // must be made (weights: rounding, transposition). Throws Error when the reference cannot be
+  // resolved or has another size or type.
   std::span<const std::byte> bytes(const Constant& constant, std::vector<std::byte>& scratch);
   const WeightStore* weights() const { return weights_; }
 

@@ -34,8 +34,9 @@ class Diagnostics {
   std::size_t error_count() const { return errors_; }
   bool full() const { return errors_ >= kMaxErrors; }
   const std::vector<Diagnostic>& all() const { return all_; }
-  std::string render() const;              // every diagnostic with its line and caret; long lines are cut around it
-  void throw_if_errors() const;            // throws DiagnosticError
+  std::string render()
+      const;  // every diagnostic with its line and caret; long lines are cut around it
+  void throw_if_errors() const;  // throws DiagnosticError
 
  private:
   std::string file_;

@@ -1,7 +1,9 @@
-// Evaluates a function by the reference meaning of its operations: the oracle, constant folding and exact derivatives.
+// Evaluates a function by the reference meaning of its operations: the oracle, constant folding and
+// exact derivatives.
 //
-// With T = double every value is rounded to its declared type (fp16, fp32, int32, …). With T = complex<double> nothing
-// is rounded, and with an input x + i·h (h = 1e-50) the imaginary part of a result over h is the directional derivative.
+// With T = double every value is rounded to its declared type (fp16, fp32, int32, …). With T =
+// complex<double> nothing is rounded, and with an input x + i·h (h = 1e-50) the imaginary part of a
+// result over h is the directional derivative.
 #pragma once
 
 #include <complex>
@@ -22,14 +24,14 @@ struct EvaluateOptions {
   bool round = true;  // ignored (false) for complex
 };
 
-// Inputs by name; throws Error when one is missing or has another size. Returns the outputs by name. Values are freed after
-// their last use.
+// Inputs by name; throws Error when one is missing or has another size. Returns the outputs by
+// name. Values are freed after their last use.
 template <class T>
-TensorMap<T> evaluate(const Function& function, const TensorMap<T>& inputs, ConstantSource& constants,
-                      const EvaluateOptions& options = {});
+TensorMap<T> evaluate(const Function& function, const TensorMap<T>& inputs,
+                      ConstantSource& constants, const EvaluateOptions& options = {});
 
-// Complex evaluation with weights that carry a perturbation: `weights` overrides constants that are WeightRefs
-// (values in the store's shape, before transposition).
+// Complex evaluation with weights that carry a perturbation: `weights` overrides constants that are
+// WeightRefs (values in the store's shape, before transposition).
 TensorMap<std::complex<double>> evaluate_perturbed(const Function& function,
                                                    const TensorMap<std::complex<double>>& inputs,
                                                    ConstantSource& constants,
@@ -41,9 +43,10 @@ void evaluate_op(const Function& function, const Operation& op,
                  const std::vector<std::vector<EvalTensor<const T>>>& inputs,
                  const std::vector<EvalTensor<T>>& outputs);
 
-extern template TensorMap<double> evaluate(const Function&, const TensorMap<double>&, ConstantSource&,
-                                           const EvaluateOptions&);
-extern template TensorMap<std::complex<double>> evaluate(const Function&, const TensorMap<std::complex<double>>&,
+extern template TensorMap<double> evaluate(const Function&, const TensorMap<double>&,
+                                           ConstantSource&, const EvaluateOptions&);
+extern template TensorMap<std::complex<double>> evaluate(const Function&,
+                                                         const TensorMap<std::complex<double>>&,
                                                          ConstantSource&, const EvaluateOptions&);
 
 }  // namespace anemone::mil

@@ -1,8 +1,9 @@
-// The intermediate representation: a Program owns functions; a function owns a flat list of operations in an order in
-// which every value is defined before it is used (SSA). A Value is an index into its function.
+// The intermediate representation: a Program owns functions; a function owns a flat list of
+// operations in an order in which every value is defined before it is used (SSA). A Value is an
+// index into its function.
 //
-// An argument always names values. An immediate written in the text (`cast(dtype = string("fp32"), …)`) is a const
-// operation marked `immediate`, which the printer writes back inline.
+// An argument always names values. An immediate written in the text (`cast(dtype = string("fp32"),
+// …)`) is a const operation marked `immediate`, which the printer writes back inline.
 #pragma once
 
 #include <cstdint>
@@ -32,8 +33,8 @@ struct Value {
 struct ValueInfo {
   std::string name;
   Type type;
-  std::int32_t op = -1;      // index of the operation that defines it; -1: a function input
-  std::int32_t result = 0;   // which of that operation's results
+  std::int32_t op = -1;     // index of the operation that defines it; -1: a function input
+  std::int32_t result = 0;  // which of that operation's results
   SourceLocation location;
 };
 
@@ -45,13 +46,13 @@ struct NamedAttribute {
 
 struct Operation {
   OpKind kind = OpKind::identity;
-  // One entry per parameter of the definition, in its order; empty = not given. A variadic parameter (concat's
-  // values) holds any number.
+  // One entry per parameter of the definition, in its order; empty = not given. A variadic
+  // parameter (concat's values) holds any number.
   std::vector<std::vector<Value>> arguments;
   std::vector<Value> results;
-  std::vector<NamedAttribute> attributes;        // the [name = …] bracket; a const's `val` is `constant`
-  std::shared_ptr<const Constant> constant;      // const_ only
-  bool immediate = false;                        // const_ only: written inline
+  std::vector<NamedAttribute> attributes;  // the [name = …] bracket; a const's `val` is `constant`
+  std::shared_ptr<const Constant> constant;  // const_ only
+  bool immediate = false;                    // const_ only: written inline
   SourceLocation location;
 };
 
@@ -73,7 +74,8 @@ struct Function {
   const Operation* definition(Value value) const;
   // The constant behind `value`, or null when it is not defined by a const.
   const Constant* constant(Value value) const;
-  Value add_value(std::string name, Type type, std::int32_t op, std::int32_t result, SourceLocation location = {});
+  Value add_value(std::string name, Type type, std::int32_t op, std::int32_t result,
+                  SourceLocation location = {});
 };
 
 struct Program {

@@ -1,7 +1,8 @@
-// What an operation is. Each definition (anemone/mil/ops/<family>.cpp) states, once and for everybody: the name, the
-// parameters, the type inference, the reference meaning, the tolerance of a fast implementation and how to make a random
-// example. The enum, the builder's methods, the parser's and printer's argument order, the verifier, constant folding,
-// the reference engine, the op chapter of the documentation and the random program generator are derived from it.
+// What an operation is. Each definition (anemone/mil/ops/<family>.cpp) states, once and for
+// everybody: the name, the parameters, the type inference, the reference meaning, the tolerance of
+// a fast implementation and how to make a random example. The enum, the builder's methods, the
+// parser's and printer's argument order, the verifier, constant folding, the reference engine, the
+// op chapter of the documentation and the random program generator are derived from it.
 #pragma once
 
 #include <complex>
@@ -54,15 +55,17 @@ struct ParamDef {
   TypeSet types;
   Presence presence = Presence::required;
   Arity arity = Arity::one;
-  // What an absent optional parameter means; monostate where that depends on the shapes (documented in `doc`).
+  // What an absent optional parameter means; monostate where that depends on the shapes (documented
+  // in `doc`).
   std::variant<std::monostate, bool, std::int64_t, double, std::string_view> default_value = {};
   std::string_view doc = {};
 };
 
 struct OpDef;
 
-// The types and constants an operation is applied to: the view that inference and evaluation have of it. Parameters are
-// numbered as in the definition. Accessors throw Error with a plain message; the caller adds operation and place.
+// The types and constants an operation is applied to: the view that inference and evaluation have
+// of it. Parameters are numbered as in the definition. Accessors throw Error with a plain message;
+// the caller adds operation and place.
 class OpContext {
  public:
   OpContext(const OpDef& def, const Function& function, const Operation& op)
@@ -75,7 +78,8 @@ class OpContext {
   const Shape& shape(int param, int index = 0) const { return type(param, index).shape; }
   DType dtype(int param, int index = 0) const { return type(param, index).dtype; }
 
-  // The constant given, or null when absent. `integer`, `boolean`, `number` and `string` fall back to the default.
+  // The constant given, or null when absent. `integer`, `boolean`, `number` and `string` fall back
+  // to the default.
   const Constant* constant(int param) const;
   std::int64_t integer(int param) const;
   bool boolean(int param) const;
@@ -84,10 +88,12 @@ class OpContext {
   std::vector<std::int64_t> integers(int param) const;  // empty when absent
   // integers(param) with `count` times `fallback` when absent; throws when the count differs.
   std::vector<std::int64_t> integers_or(int param, int count, std::int64_t fallback) const;
-  // integer(param) normalized to [0, rank); throws "axis 4 is out of range for a tensor of rank 4 (allowed: -4..3)".
+  // integer(param) normalized to [0, rank); throws "axis 4 is out of range for a tensor of rank 4
+  // (allowed: -4..3)".
   int axis(int param, int rank) const;
 
-  // The type written in the program for each result (cast and const need none of it; empty in the builder).
+  // The type written in the program for each result (cast and const need none of it; empty in the
+  // builder).
   const Operation& operation() const { return op_; }
   const Function& function() const { return function_; }
 
@@ -97,7 +103,8 @@ class OpContext {
   const Operation& op_;
 };
 
-// A tensor during reference evaluation: row-major elements of T (double, or complex<double> for derivatives).
+// A tensor during reference evaluation: row-major elements of T (double, or complex<double> for
+// derivatives).
 template <class T>
 struct EvalTensor {
   Shape shape;
@@ -109,19 +116,22 @@ struct EvalContext {
   const OpContext& op;
   // inputs[param][index]; empty when absent. Constants that are strings have an empty span.
   std::span<const std::vector<EvalTensor<const T>>> inputs;
-  std::span<const EvalTensor<T>> outputs;  // shapes as inferred, data to be written; rounding is the caller's
+  std::span<const EvalTensor<T>>
+      outputs;  // shapes as inferred, data to be written; rounding is the caller's
 
   const EvalTensor<const T>& input(int param, int index = 0) const {
     return inputs[static_cast<std::size_t>(param)][static_cast<std::size_t>(index)];
   }
-  const EvalTensor<T>& output(int index = 0) const { return outputs[static_cast<std::size_t>(index)]; }
+  const EvalTensor<T>& output(int index = 0) const {
+    return outputs[static_cast<std::size_t>(index)];
+  }
 };
 
 // How far a fast implementation may be from the reference, per element y:
 //   ulps · eps(declared type) · |y|  +  sums · eps(fp32) · M,
-// with M the magnitude of what was added up: the operation evaluated on absolute values (`magnitude`), or |y|.
-// eps(t) is the distance from 1 to the next number of type t, halved; results below the smallest normal number may be
-// off by one subnormal step.
+// with M the magnitude of what was added up: the operation evaluated on absolute values
+// (`magnitude`), or |y|. eps(t) is the distance from 1 to the next number of type t, halved;
+// results below the smallest normal number may be off by one subnormal step.
 struct Tolerance {
   double ulps = 1;
   double sums = 0;
@@ -141,7 +151,8 @@ struct OpDef {
   void (*eval_real)(const EvalContext<double>&);
   void (*eval_complex)(const EvalContext<std::complex<double>>&);
   Tolerance tolerance;
-  // Appends one application of the op to a random program; returns false if nothing there fits. Null: never drawn.
+  // Appends one application of the op to a random program; returns false if nothing there fits.
+  // Null: never drawn.
   bool (*sample)(RandomProgram&) = nullptr;
 
   int find_param(std::string_view param) const;  // -1 when there is none

@@ -13,7 +13,7 @@ enum class OpKind : std::uint16_t {
 #undef OP
 };
 
-std::string_view op_name(OpKind kind);                        // the name in MIL text
-std::optional<OpKind> find_op(std::string_view name);         // by the name in MIL text
+std::string_view op_name(OpKind kind);                 // the name in MIL text
+std::optional<OpKind> find_op(std::string_view name);  // by the name in MIL text
 
 }  // namespace anemone::mil

@@ -1,7 +1,8 @@
 // MIL text to IR. Grammar and evidence: docs/mil-text.md.
 //
-// Any byte sequence is safe input: no crash, no unbounded recursion (nesting is limited to 64) and memory proportional to
-// the text. After an error the parser goes on at the next statement, so several errors of a file are found at once.
+// Any byte sequence is safe input: no crash, no unbounded recursion (nesting is limited to 64) and
+// memory proportional to the text. After an error the parser goes on at the next statement, so
+// several errors of a file are found at once.
 #pragma once
 
 #include <filesystem>
@@ -12,7 +13,8 @@
 
 namespace anemone::mil {
 
-// Parses; errors go to `diagnostics` and the result is then incomplete. Types are as declared, not checked: see verify.
+// Parses; errors go to `diagnostics` and the result is then incomplete. Types are as declared, not
+// checked: see verify.
 Program parse(std::string_view text, Diagnostics& diagnostics);
 
 // Reads, parses and verifies a file (or a text under a name); throws Error or DiagnosticError.

@@ -1,5 +1,6 @@
-// IR to MIL text, as Apple writes it: arguments sorted by name, floats as exact hex floats, program(1.0) or program(1.3)
-// spelling. parse(print(p)) == p, and print(parse(text)) == text for text of our own.
+// IR to MIL text, as Apple writes it: arguments sorted by name, floats as exact hex floats,
+// program(1.0) or program(1.3) spelling. parse(print(p)) == p, and print(parse(text)) == text for
+// text of our own.
 #pragma once
 
 #include <optional>

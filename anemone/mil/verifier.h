@@ -1,5 +1,6 @@
-// Checks that a program obeys the definitions of its operations: known and complete arguments, element types, constants
-// where constants are needed, declared types equal to inferred ones, values defined before use, unique names, outputs.
+// Checks that a program obeys the definitions of its operations: known and complete arguments,
+// element types, constants where constants are needed, declared types equal to inferred ones,
+// values defined before use, unique names, outputs.
 #pragma once
 
 #include "anemone/mil/diagnostics.h"

@@ -1,8 +1,8 @@
-// The blocks of a transformer layer as program builders, each forward beside its backward. A block contains no number:
-// shapes come from the values it gets, constants from the ModelConfig.
+// The blocks of a transformer layer as program builders, each forward beside its backward. A block
+// contains no number: shapes come from the values it gets, constants from the ModelConfig.
 //
-// Activations are channel-first, [1, C, 1, S]: what the Neural Engine reads and writes, and what makes a linear layer a
-// 1x1 convolution. Weights of linear layers are [OC, IC, 1, 1].
+// Activations are channel-first, [1, C, 1, S]: what the Neural Engine reads and writes, and what
+// makes a linear layer a 1x1 convolution. Weights of linear layers are [OC, IC, 1, 1].
 #pragma once
 
 #include "anemone/mil/builder.h"
@@ -10,7 +10,8 @@
 
 namespace anemone::nn {
 
-// y = x * r * w with r = (mean over channels of x^2, + eps)^-1/2.     x, y: [1, C, 1, S]; w: [1, C, 1, 1]
+// y = x * r * w with r = (mean over channels of x^2, + eps)^-1/2.     x, y: [1, C, 1, S]; w: [1, C,
+// 1, 1]
 mil::Value rms_norm(mil::Builder& b, mil::Value x, mil::Value w, double eps);
 
 // dx = r * (w*dy - x * r^2/C * sum over channels of (w*dy*x));  dw = sum over positions of dy*x*r.
@@ -18,18 +19,21 @@ struct RmsNormGrads {
   mil::Value dx;  // [1, C, 1, S]
   mil::Value dw;  // [1, C, 1, 1]
 };
-RmsNormGrads rms_norm_backward(mil::Builder& b, mil::Value dy, mil::Value x, mil::Value w, double eps);
+RmsNormGrads rms_norm_backward(mil::Builder& b, mil::Value dy, mil::Value x, mil::Value w,
+                               double eps);
 
 // y = W x.     x: [1, IC, 1, S]; W: [OC, IC, 1, 1]; y: [1, OC, 1, S]. Backward is linear(dy, Wᵀ).
 mil::Value linear(mil::Builder& b, mil::Value x, mil::Value weight);
 
-// Causal self-attention over `heads` heads, without the projections.      q, k, v: [1, heads*head_dim, 1, S]
-// probs = softmax(Qᵀ K / sqrt(head_dim) + mask), out = (probs V)ᵀ; mask is 0 on and below the diagonal, -65504 above.
+// Causal self-attention over `heads` heads, without the projections.      q, k, v: [1,
+// heads*head_dim, 1, S] probs = softmax(Qᵀ K / sqrt(head_dim) + mask), out = (probs V)ᵀ; mask is 0
+// on and below the diagonal, -65504 above.
 struct Attention {
   mil::Value out;    // [1, heads*head_dim, 1, S]
   mil::Value probs;  // [1, heads, S, S]
 };
-Attention attention(mil::Builder& b, const ModelConfig& config, mil::Value q, mil::Value k, mil::Value v);
+Attention attention(mil::Builder& b, const ModelConfig& config, mil::Value q, mil::Value k,
+                    mil::Value v);
 
 // The backward pass in two halves, as the kernels of a layer need it.
 // First:   probs recomputed, dv = probsᵀ dout, dp = dout Vᵀ.
@@ -38,14 +42,16 @@ struct AttentionGradsFirst {
   mil::Value probs;  // [1, heads, S, S]
   mil::Value dp;     // [1, heads, S, S]
 };
-AttentionGradsFirst attention_backward_first(mil::Builder& b, const ModelConfig& config, mil::Value dout, mil::Value q,
-                                             mil::Value k, mil::Value v);
+AttentionGradsFirst attention_backward_first(mil::Builder& b, const ModelConfig& config,
+                                             mil::Value dout, mil::Value q, mil::Value k,
+                                             mil::Value v);
 // Second:  ds = probs * (dp - sum over keys of probs*dp) / sqrt(head_dim), dq = ds K, dk = dsᵀ Q.
 struct AttentionGradsSecond {
   mil::Value dq, dk;  // [1, heads*head_dim, 1, S]
 };
-AttentionGradsSecond attention_backward_second(mil::Builder& b, const ModelConfig& config, mil::Value probs, mil::Value dp,
-                                               mil::Value q, mil::Value k);
+AttentionGradsSecond attention_backward_second(mil::Builder& b, const ModelConfig& config,
+                                               mil::Value probs, mil::Value dp, mil::Value q,
+                                               mil::Value k);
 
 // gate = silu(h1) * h3,  silu(h) = h * sigmoid(h).      all [1, C, 1, S]
 mil::Value swiglu(mil::Builder& b, mil::Value h1, mil::Value h3);
@@ -55,8 +61,9 @@ struct SwigluGrads {
 };
 SwigluGrads swiglu_backward(mil::Builder& b, mil::Value dgate, mil::Value h1, mil::Value h3);
 
-// Mean squared error over all elements, computed in fp32, and its gradient times a scale given at run time:
-// loss = mean((y - target)^2);  dy = scale * 2/N * (y - target), in y's element type.       scale: fp32 [1, 1, 1, 1]
+// Mean squared error over all elements, computed in fp32, and its gradient times a scale given at
+// run time: loss = mean((y - target)^2);  dy = scale * 2/N * (y - target), in y's element type.
+// scale: fp32 [1, 1, 1, 1]
 struct MseLoss {
   mil::Value loss;  // fp32 [1, 1, 1, 1]
   mil::Value dy;

@@ -9,23 +9,24 @@
 namespace anemone::nn {
 
 struct ModelConfig {
-  std::int64_t dim = 0;        // channels of the residual stream
-  std::int64_t hidden = 0;     // channels inside the feed-forward block
-  std::int64_t heads = 0;      // query heads
-  std::int64_t kv_heads = 0;   // key/value heads; 0 = heads
-  std::int64_t head_dim = 0;   // channels of a head; 0 = dim / heads
+  std::int64_t dim = 0;       // channels of the residual stream
+  std::int64_t hidden = 0;    // channels inside the feed-forward block
+  std::int64_t heads = 0;     // query heads
+  std::int64_t kv_heads = 0;  // key/value heads; 0 = heads
+  std::int64_t head_dim = 0;  // channels of a head; 0 = dim / heads
   std::int64_t layers = 1;
-  std::int64_t seq = 0;        // positions in a sequence
-  std::int64_t batch = 1;      // sequences in a step
-  bool rope = false;           // rotary position embedding
+  std::int64_t seq = 0;    // positions in a sequence
+  std::int64_t batch = 1;  // sequences in a step
+  bool rope = false;       // rotary position embedding
   double rope_theta = 10000;
   double norm_eps = 1e-5;
-  DType dtype = DType::fp16;   // element type of programs: fp16 or fp32
+  DType dtype = DType::fp16;  // element type of programs: fp16 or fp32
 
   std::int64_t q_dim() const { return heads * head_dim; }
   std::int64_t kv_dim() const { return kv_heads * head_dim; }
 
-  // Fills in what is 0 and throws Error (naming `model.<key>`) when a number is out of range or this version cannot build it.
+  // Fills in what is 0 and throws Error (naming `model.<key>`) when a number is out of range or
+  // this version cannot build it.
   void resolve();
 };
 

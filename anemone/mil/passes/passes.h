@@ -1,5 +1,5 @@
-// Passes: rewrites of one function that keep its meaning. One per file; the ones that every engine wants run in the order
-// of passes.inc; the others (pack_io) are called by whoever needs them.
+// Passes: rewrites of one function that keep its meaning. One per file; the ones that every engine
+// wants run in the order of passes.inc; the others (pack_io) are called by whoever needs them.
 #pragma once
 
 #include <span>
@@ -23,7 +23,8 @@ struct Pass {
 // PASS(name) in passes.inc defines the order: fold_constants, eliminate_dead_code, …
 std::span<const Pass> standard_passes();
 // Runs them once, in order. `disabled`: names to leave out (debugging, tests).
-void run_standard_passes(Function& function, PassContext& context, std::span<const std::string_view> disabled = {});
+void run_standard_passes(Function& function, PassContext& context,
+                         std::span<const std::string_view> disabled = {});
 
 #define PASS(name) bool name(Function& function, PassContext& context);
 #include "anemone/mil/passes/passes.inc"
