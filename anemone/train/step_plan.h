@@ -1,0 +1,51 @@
+// From a step graph and the ports of its compiled kernels to memory: a pure function that gives every global tensor a surface,
+// lets kernels share surfaces where their layouts agree, and inserts copies only where they do not.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "anemone/engine/surface.h"
+#include "anemone/nn/layer.h"
+
+namespace anemone::train {
+
+// The compiled shape of one kernel: what Executable reports.
+struct KernelPorts {
+  std::vector<engine::Port> inputs, outputs;
+  std::vector<engine::BufferSpec> input_buffers, output_buffers;
+  bool host = false;   // its surfaces belong to the host's engine
+};
+
+// Where a global tensor lives: a surface and the port (layout) inside it.
+struct TensorHome {
+  int surface = -1;
+  engine::Port port;
+};
+
+struct PlannedSurface {
+  engine::BufferSpec spec;
+  bool host = false;
+};
+
+// Before call `call` runs: copy the tensor from its home into another kernel's input buffer.
+struct PlannedCopy {
+  int call = 0;
+  TensorHome from, to;
+};
+
+struct StepPlan {
+  std::vector<PlannedSurface> surfaces;
+  std::vector<std::vector<int>> input_surfaces, output_surfaces;  // per call, per buffer
+  std::vector<PlannedCopy> copies;
+  std::map<std::string, TensorHome, std::less<>> tensors;         // every global tensor
+  std::size_t bytes() const;
+};
+
+// Throws Error when a call reads a tensor that nothing wrote before it.
+StepPlan plan_step(const nn::StepGraph& graph, std::span<const KernelPorts> kernels);
+
+}  // namespace anemone::train
