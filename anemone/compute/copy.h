@@ -1,0 +1,47 @@
+// Copies between strided tensors, with conversion of the element type: casts, transpositions,
+// gathers of views.
+#pragma once
+
+#include <cstdint>
+
+#include "anemone/base/cpu_features.h"
+#include "anemone/base/shape.h"
+#include "anemone/compute/thread_pool.h"
+#include "anemone/kernels/convert/convert.h"
+
+namespace anemone::compute {
+
+struct CopySpec {
+  Shape shape;
+  DType in_type = DType::fp32;
+  Strides in_strides{};  // 0 broadcasts
+  DType out_type = DType::fp32;
+  Strides out_strides{};
+};
+
+struct CopyPlan {
+  enum class Kind : std::uint8_t { nothing, rows, transpose };
+  const kernels::ConvertKernel* kernel = nullptr;
+  Kind kind = Kind::nothing;
+  DType in_type = DType::fp32, out_type = DType::fp32;
+  // Merged dimensions: `outer`, then the last two (a row is the last; a transposition tiles both).
+  Shape outer;
+  Strides outer_in{}, outer_out{};
+  std::int64_t rows = 1, columns = 1;
+  std::ptrdiff_t row_in = 0, row_out = 0, column_in = 0, column_out = 0;
+  std::int64_t task_rows = 1, task_columns = 1;
+  std::int64_t row_tasks = 1, column_tasks = 1, outer_tasks = 1;
+  std::int64_t outer_count = 1;  // outer positions; outer_count / outer_tasks (rounded up) per task
+
+  int tasks() const;
+};
+
+// Equal types are moved bit for bit, whatever they are. Different ones go through fp32: both must
+// be among fp16, bf16, fp32, bool, int8, int16, int32, uint8, uint16 (int32 beyond 2^24 is
+// rounded). Integers: toward zero, saturating.
+bool copy_supports(DType from, DType to);
+CopyPlan plan_copy(const CopySpec& spec, const CpuFeatures& features = cpu_features());
+// `in` and `out` must not overlap.
+void run(ThreadPool& pool, const CopyPlan& plan, const void* in, void* out);
+
+}  // namespace anemone::compute

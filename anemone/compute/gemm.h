@@ -1,0 +1,139 @@
+// Matrix products: C[m,n] = alpha · A[m,k] · B[k,n] + beta · C + residual, batched, over threads.
+//
+//   GemmSpec (types, strides, sizes) --plan_gemm--> GemmPlan --run(pool, plan, workspace,
+//   pointers)--> C
+//
+// Operands are fp16, bf16 or fp32 with any strides; sums are fp32 in an order that depends on the
+// plan only, so results are bitwise the same for any number of threads. `run` allocates nothing. An
+// operand that seldom changes (a weight) is marked `constant` and given as a PackedMatrix: it is
+// put into the kernel's order once, not at every run. Fast when one of C's strides is 1 (the other
+// cases are right, and slow only in the store).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "anemone/base/aligned_buffer.h"
+#include "anemone/base/cpu_features.h"
+#include "anemone/base/dtype.h"
+#include "anemone/compute/matrix.h"
+#include "anemone/compute/thread_pool.h"
+#include "anemone/kernels/gemm/gemm.h"
+
+namespace anemone::compute {
+
+// What happens to the operands before they are multiplied.
+enum class ProductPrecision : std::uint8_t {
+  full,  // nothing: fp16 and bf16 are exact in fp32
+  bf16,  // both are rounded to bf16, and the bf16 dot instructions may be used
+};
+
+// The part of a matrix that counts. For an operand the rest is taken as zero and never read; for C
+// the rest is not wanted, and what is left there is unspecified (whole tiles are skipped, not
+// elements).
+enum class Triangle : std::uint8_t {
+  full,
+  lower,  // column <= row
+  upper,  // column >= row
+};
+
+enum class GemmSide : std::uint8_t { a, b };
+
+struct GemmOperand {
+  DType type = DType::fp32;
+  std::ptrdiff_t row_stride = 0;
+  std::ptrdiff_t col_stride = 1;
+  std::ptrdiff_t batch_stride = 0;  // 0: the same matrix for the whole batch
+  Triangle triangle = Triangle::full;
+  // Given to run() as a PackedMatrix. `type` is then what values are rounded to when packed (fp16
+  // for the weights of an fp16 program); strides do not matter; batch_stride must be 0.
+  bool constant = false;
+
+  static GemmOperand rows(DType type, std::ptrdiff_t row_stride, std::ptrdiff_t batch_stride = 0) {
+    return {type, row_stride, 1, batch_stride};
+  }
+  static GemmOperand columns(DType type, std::ptrdiff_t col_stride,
+                             std::ptrdiff_t batch_stride = 0) {
+    return {type, 1, col_stride, batch_stride};
+  }
+  static GemmOperand constant_of(DType type) { return {type, 0, 1, 0, Triangle::full, true}; }
+};
+
+struct GemmSpec {
+  std::int64_t batch = 1;
+  std::int64_t m = 0, n = 0, k = 0;
+  GemmOperand a, b, c;
+  float alpha = 1;
+  float beta = 0;  // 0: what C held is not read (it may be NaN)
+  bool has_residual = false;
+  GemmOperand residual;  // [m, n], added at the end; batch_stride 0 shares it
+  ProductPrecision precision = ProductPrecision::full;
+};
+
+struct GemmPlan {
+  GemmSpec spec;  // as asked for
+  const kernels::GemmKernel* kernel = nullptr;
+
+  // C is computed transposed (Bᵀ·Aᵀ) when its columns are the contiguous ones; sizes and roles
+  // below are after that.
+  bool transposed = false;
+  std::int64_t m = 0, n = 0;
+  std::int64_t m_panels = 0, n_panels = 0;      // of kernel->mr rows, kernel->nr columns
+  std::int64_t m_block = 0, n_block = 0;        // panels per task
+  std::int64_t m_tasks = 0, n_tasks = 0;        // per batch item
+  std::size_t left_bytes = 0, right_bytes = 0;  // packed operands in the workspace, 0 if constant
+  std::size_t scratch_bytes = 0;                // per worker
+
+  std::size_t workspace_bytes(int threads) const;
+  int tasks() const;                // of the main region
+  const char* kernel_name() const;  // for explain()
+  double flops() const;             // 2·batch·m·n·k, whatever triangles skip
+};
+
+// Operand types must be fp16, bf16 or fp32 and C's fp16, bf16 or fp32 (CHECK). Sizes may be 0.
+GemmPlan plan_gemm(const GemmSpec& spec, const CpuFeatures& features = cpu_features());
+
+// A constant operand in the order a plan's kernel wants. Plans with the same kernel, side, m (or n)
+// and k share one.
+class PackedMatrix {
+ public:
+  PackedMatrix() = default;
+  // Room for operand `side` of `plan`, which must be marked constant. Throws Error when the memory
+  // cannot be had.
+  PackedMatrix(const GemmPlan& plan, GemmSide side);
+
+  // (Re)fills it from [m,k] (side a) or [k,n] (side b), fp32, fp16 or bf16 with any strides.
+  // Allocates nothing.
+  void pack(ThreadPool& pool, ConstMatrixRef source);
+
+  bool fits(const GemmPlan& plan, GemmSide side) const;
+  std::size_t bytes() const { return data_.size(); }
+  const std::byte* data() const { return data_.data(); }
+
+ private:
+  const kernels::GemmKernel* kernel_ = nullptr;
+  bool left_ = true;   // the kernel's broadcast side
+  bool swap_ = false;  // the lanes run over the source's columns
+  bool round_bf16_ = false;
+  DType type_ = DType::fp32;     // values are rounded to this first
+  DType storage_ = DType::fp32;  // of the panels
+  std::int64_t lanes_ = 0, k_ = 0;
+  AlignedBuffer data_;
+};
+
+struct GemmArgs {
+  const void* a = nullptr;
+  const void* b = nullptr;
+  void* c = nullptr;
+  const void* residual = nullptr;
+  const PackedMatrix* packed_a = nullptr;  // instead of a / b, for a constant operand
+  const PackedMatrix* packed_b = nullptr;
+};
+
+// `workspace`: at least plan.workspace_bytes(pool.threads()), aligned to 64 bytes; its contents do
+// not matter. C must not overlap A or B; the residual may be C itself.
+void run(ThreadPool& pool, const GemmPlan& plan, std::span<std::byte> workspace,
+         const GemmArgs& args);
+
+}  // namespace anemone::compute

@@ -1,0 +1,52 @@
+// Sums, means and extrema of a strided tensor over some of its axes; fp32 accumulation in a fixed
+// order.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "anemone/base/cpu_features.h"
+#include "anemone/base/shape.h"
+#include "anemone/compute/thread_pool.h"
+#include "anemone/compute/walk.h"
+#include "anemone/kernels/reduce/reduce.h"
+
+namespace anemone::compute {
+
+using kernels::ReduceOp;  // sum, mean, sum_square, max, min
+
+struct ReduceSpec {
+  ReduceOp op = ReduceOp::sum;
+  Shape shape;             // of the input
+  std::uint32_t axes = 0;  // bit i set: axis i is reduced
+  DType in_type = DType::fp32;
+  Strides in_strides{};
+  DType out_type = DType::fp32;
+  Strides out_strides{};  // one per input axis; those of reduced axes are ignored
+};
+
+struct ReducePlan {
+  const kernels::ReduceKernel* kernel = nullptr;
+  ReduceOp op = ReduceOp::sum;
+  DType in_type = DType::fp32, out_type = DType::fp32;
+  Shape kept, reduced;  // merged dimensions
+  Strides kept_in{}, kept_out{}, reduced_in{};
+  bool by_columns = false;              // lanes run over kept elements, not over reduced ones
+  std::int64_t outputs = 0, count = 0;  // results; inputs per result
+  std::int64_t task_outputs = 0;        // results per task
+  std::int64_t
+      chunks = 1,
+      chunk = 0;  // a long reduction is cut into chunks whose partial results are combined in order
+
+  int tasks() const;
+  std::size_t workspace_bytes() const;  // partial results; often 0
+};
+
+// Types: as elementwise inputs and outputs. An empty reduction gives 0 (sum), NaN (mean), -inf
+// (max), +inf (min).
+ReducePlan plan_reduce(const ReduceSpec& spec, const CpuFeatures& features = cpu_features());
+void run(ThreadPool& pool, const ReducePlan& plan, std::span<std::byte> workspace, const void* in,
+         void* out);
+
+}  // namespace anemone::compute
