@@ -1,4 +1,5 @@
-// NumPy's .npy files (versions 1.0 and 2.0; little-endian, C order; f2, f4, f8, i1…i8, u1…u8, bool).
+// NumPy's .npy files (versions 1.0 and 2.0; little-endian, C order; f2, f4, f8, i1…i8, u1…u8,
+// bool).
 #pragma once
 
 #include <filesystem>
@@ -20,6 +21,7 @@ struct NpyArray {
 
 NpyArray read_npy(const std::filesystem::path& path);
 NpyArray parse_npy(std::span<const std::byte> bytes, const std::string& name);
-Status write_npy(const std::filesystem::path& path, DType dtype, const Shape& shape, std::span<const std::byte> data);
+Status write_npy(const std::filesystem::path& path, DType dtype, const Shape& shape,
+                 std::span<const std::byte> data);
 
 }  // namespace anemone

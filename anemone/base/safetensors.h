@@ -1,8 +1,10 @@
-// safetensors: named tensors in one file. Format: uint64 length of a JSON header (little-endian), the header
-// {"name": {"dtype": "F32", "shape": [..], "data_offsets": [begin, end]}, "__metadata__": {..}}, then the data.
+// safetensors: named tensors in one file. Format: uint64 length of a JSON header (little-endian),
+// the header
+// {"name": {"dtype": "F32", "shape": [..], "data_offsets": [begin, end]}, "__metadata__": {..}},
+// then the data.
 //
-// The reader trusts nothing: header size, depth, dtype, shape products, offsets in order, inside the file and without
-// gaps or overlaps are checked before a tensor is handed out.
+// The reader trusts nothing: header size, depth, dtype, shape products, offsets in order, inside
+// the file and without gaps or overlaps are checked before a tensor is handed out.
 #pragma once
 
 #include <filesystem>
@@ -26,8 +28,8 @@ struct TensorView {
 
 class SafetensorsReader {
  public:
-  explicit SafetensorsReader(const std::filesystem::path& path);                      // mapped
-  SafetensorsReader(std::span<const std::byte> bytes, const std::string& name);       // not owned
+  explicit SafetensorsReader(const std::filesystem::path& path);                 // mapped
+  SafetensorsReader(std::span<const std::byte> bytes, const std::string& name);  // not owned
 
   const std::map<std::string, TensorView, std::less<>>& tensors() const { return tensors_; }
   const TensorView& get(std::string_view name) const;  // Error naming what there is

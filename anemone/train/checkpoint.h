@@ -1,14 +1,16 @@
 // Checkpoints: directories that a crash, a full disk or kill -9 at any moment cannot spoil.
 //
 //   RUN/checkpoints/step-00000400/
-//     state.json           the trainer's state: counters, loss scale, data cursor, offset into metrics.jsonl, …
-//     tensors.safetensors  master weights, optimizer state, a half-accumulated gradient
-//     manifest.json        written last: format version, and size and XXH3-128 of each file
+//     state.json           the trainer's state: counters, loss scale, data cursor, offset into
+//     metrics.jsonl, … tensors.safetensors  master weights, optimizer state, a half-accumulated
+//     gradient manifest.json        written last: format version, and size and XXH3-128 of each
+//     file
 //   RUN/checkpoints/LATEST the name of the newest complete one, replaced atomically
 //
-// A save writes into step-….tmp beside the final name, syncs every file and the directory, renames, syncs the parent, then
-// replaces LATEST, and only then removes old checkpoints. Loading verifies sizes and hashes before use; a damaged
-// checkpoint is refused with the reason and the one before it is used.
+// A save writes into step-….tmp beside the final name, syncs every file and the directory, renames,
+// syncs the parent, then replaces LATEST, and only then removes old checkpoints. Loading verifies
+// sizes and hashes before use; a damaged checkpoint is refused with the reason and the one before
+// it is used.
 #pragma once
 
 #include <cstdint>
@@ -17,40 +19,39 @@
 #include <string>
 #include <vector>
 
-
 #include "anemone/base/safetensors.h"
 
 namespace anemone::train {
 
 struct CheckpointContents {
-  std::uint64_t step = 0;                 // names the directory
+  std::uint64_t step = 0;  // names the directory
   std::string state_json;
-  std::vector<NamedTensor> tensors;       // memory must stay unchanged during the save
+  std::vector<NamedTensor> tensors;  // memory must stay unchanged during the save
 };
 
 struct LoadedCheckpoint {
   std::filesystem::path directory;
   std::string state_json;
   SafetensorsReader tensors;
-  std::vector<std::string> refused;       // why newer ones were not used
+  std::vector<std::string> refused;  // why newer ones were not used
 };
 
 class CheckpointStore {
  public:
   CheckpointStore(std::filesystem::path run_directory, int keep);
 
-  // Failure (a full disk, …) leaves the previous checkpoint as it was and no half-written files behind where possible. Asks
-  // for the space first.
+  // Failure (a full disk, …) leaves the previous checkpoint as it was and no half-written files
+  // behind where possible. Asks for the space first.
   Status save(const CheckpointContents& contents);
 
-  // The newest checkpoint that verifies; nothing if there is none at all. Throws Error when there are some but all are damaged,
-  // naming each reason.
+  // The newest checkpoint that verifies; nothing if there is none at all. Throws Error when there
+  // are some but all are damaged, naming each reason.
   std::optional<LoadedCheckpoint> load_latest() const;
   // One given directory (export --checkpoint, --init); throws Error with the reason.
   static LoadedCheckpoint load(const std::filesystem::path& directory);
 
  private:
-  std::filesystem::path directory_;       // RUN/checkpoints
+  std::filesystem::path directory_;  // RUN/checkpoints
   int keep_;
 };
 

@@ -1,5 +1,5 @@
-// Where samples come from. A sample is a pair of [dim, seq] arrays; sample k of step s is a pure function of the config, so
-// a resumed run sees what an uninterrupted one would have.
+// Where samples come from. A sample is a pair of [dim, seq] arrays; sample k of step s is a pure
+// function of the config, so a resumed run sees what an uninterrupted one would have.
 #pragma once
 
 #include <cstdint>
@@ -14,12 +14,12 @@ namespace anemone::train {
 class DataSource {
  public:
   virtual ~DataSource() = default;
-  virtual std::int64_t samples() const = 0;       // training samples
-  virtual std::int64_t held_out() const = 0;      // validation samples
+  virtual std::int64_t samples() const = 0;   // training samples
+  virtual std::int64_t held_out() const = 0;  // validation samples
   // The sample of micro-step `step`: epochs are shuffled by (seed, epoch).
   virtual void training(std::int64_t step, std::span<float> x, std::span<float> target) = 0;
   virtual void validation(std::int64_t index, std::span<float> x, std::span<float> target) = 0;
-  virtual std::string describe() const = 0;       // "original: one sample, drand48 seed 42"
+  virtual std::string describe() const = 0;  // "original: one sample, drand48 seed 42"
 };
 
 // Sources are rows of a table (name, summary, factory); Error naming them for an unknown one.

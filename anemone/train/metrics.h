@@ -1,5 +1,6 @@
-// metrics.jsonl: the log of record of a run, one JSON object a line; reports and plots are made from it. The schema is
-// documented in docs/metrics.md and carries a version in its first line ({"type":"run", …}).
+// metrics.jsonl: the log of record of a run, one JSON object a line; reports and plots are made
+// from it. The schema is documented in docs/metrics.md and carries a version in its first line
+// ({"type":"run", …}).
 #pragma once
 
 #include <cstdint>
@@ -12,38 +13,38 @@ namespace anemone::train {
 
 // Where the time of a step went, in milliseconds.
 struct StepTimes {
-  double engine = 0;       // kernels
-  double host_math = 0;    // glue that runs on the host's engine, copies between surfaces
-  double dw = 0;           // weight-gradient products
-  double optimizer = 0;    // update
-  double compile = 0;      // new weights in the engine's form, or a compile
-  double total = 0;        // wall
+  double engine = 0;     // kernels
+  double host_math = 0;  // glue that runs on the host's engine, copies between surfaces
+  double dw = 0;         // weight-gradient products
+  double optimizer = 0;  // update
+  double compile = 0;    // new weights in the engine's form, or a compile
+  double total = 0;      // wall
 };
 
 struct StepRecord {
-  std::uint64_t step = 0;      // 0-based micro-step
-  std::uint64_t update = 0;    // updates done before it
+  std::uint64_t step = 0;    // 0-based micro-step
+  std::uint64_t update = 0;  // updates done before it
   double loss = 0;
   double loss_scale = 1;
   StepTimes times;
 };
 
 struct UpdateRecord {
-  std::uint64_t update = 0;    // 0-based
-  std::uint64_t step = 0;      // the last micro-step that went into it
+  std::uint64_t update = 0;  // 0-based
+  std::uint64_t step = 0;    // the last micro-step that went into it
   std::uint64_t accumulated = 0;
-  double loss = 0;             // mean over its steps
-  double grad_norm = 0;        // global, unscaled
+  double loss = 0;       // mean over its steps
+  double grad_norm = 0;  // global, unscaled
   double learning_rate = 0;
   double loss_scale = 1;
-  std::string skipped;         // why the update was discarded; empty = applied
+  std::string skipped;  // why the update was discarded; empty = applied
   StepTimes times;
 };
 
 class MetricsLog {
  public:
-  // Opens for appending after cutting the file back to `offset` (0 for a new run: what was there is kept aside as
-  // metrics.jsonl.old). Throws Error when the file is shorter than the offset.
+  // Opens for appending after cutting the file back to `offset` (0 for a new run: what was there is
+  // kept aside as metrics.jsonl.old). Throws Error when the file is shorter than the offset.
   MetricsLog(std::filesystem::path path, std::uint64_t offset);
   ~MetricsLog();
   MetricsLog(const MetricsLog&) = delete;
@@ -51,11 +52,12 @@ class MetricsLog {
 
   void step(const StepRecord& record);
   void update(const UpdateRecord& record);
-  void line(const std::string& json_object);   // anything else: run, validation, checkpoint, resume, end
+  void line(
+      const std::string& json_object);  // anything else: run, validation, checkpoint, resume, end
 
-  Status flush();                        // to the file; sync() to the disk too
+  Status flush();  // to the file; sync() to the disk too
   Status sync();
-  std::uint64_t offset() const;          // bytes written so far, for the checkpoint
+  std::uint64_t offset() const;  // bytes written so far, for the checkpoint
 
  private:
   std::filesystem::path path_;

@@ -1,5 +1,5 @@
-// The one list of trainable tensors: it allocates, initializes, saves, loads, updates and reports them.
-// Master weights, Adam's moments and the gradient are fp32, each kind in one block of memory.
+// The one list of trainable tensors: it allocates, initializes, saves, loads, updates and reports
+// them. Master weights, Adam's moments and the gradient are fp32, each kind in one block of memory.
 #pragma once
 
 #include <cstdint>
@@ -26,8 +26,8 @@ class ParameterList {
 
   std::span<Parameter> all() { return parameters_; }
   std::span<const Parameter> all() const { return parameters_; }
-  Parameter& get(std::string_view name);          // Error naming what there is
-  std::int64_t count() const { return count_; }   // elements in all
+  Parameter& get(std::string_view name);         // Error naming what there is
+  std::int64_t count() const { return count_; }  // elements in all
   std::size_t bytes() const;
 
   // Every parameter laid end to end, for whole-model loops (optimizer, norm, finite check).
@@ -39,7 +39,8 @@ class ParameterList {
   // For checkpoints: "param.NAME", "adam.m.NAME", "adam.v.NAME", and "grad.NAME" when asked for.
   std::vector<NamedTensor> tensors(bool with_gradient) const;
   void load(const SafetensorsReader& reader, bool with_gradient);
-  // Values only, by parameter name; a safetensors file with exactly these names and shapes (--init).
+  // Values only, by parameter name; a safetensors file with exactly these names and shapes
+  // (--init).
   void load_values(const SafetensorsReader& reader);
 
  private:
@@ -52,8 +53,9 @@ class ParameterList {
 // POSIX drand48, portable: the generator of the original job.
 class Drand48 {
  public:
-  explicit Drand48(std::uint32_t seed) : state_((static_cast<std::uint64_t>(seed) << 16) | 0x330eu) {}
-  double next();                       // [0, 1)
+  explicit Drand48(std::uint32_t seed)
+      : state_((static_cast<std::uint64_t>(seed) << 16) | 0x330eu) {}
+  double next();  // [0, 1)
   double uniform() { return 2 * next() - 1; }
   std::uint64_t state() const { return state_; }
 
@@ -61,7 +63,8 @@ class Drand48 {
   std::uint64_t state_;
 };
 
-// The original's order: wq and wk interleaved element by element, then wv and wo interleaved, then w1, w2, w3; norms 1.
+// The original's order: wq and wk interleaved element by element, then wv and wo interleaved, then
+// w1, w2, w3; norms 1.
 void initialize_original(ParameterList& parameters, std::uint32_t seed);
 
 }  // namespace anemone::train

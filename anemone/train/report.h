@@ -1,4 +1,5 @@
-// The report at the end of a run, as data; `to_text` and `to_json` format it. Every figure is measured in the run.
+// The report at the end of a run, as data; `to_text` and `to_json` format it. Every figure is
+// measured in the run.
 #pragma once
 
 #include <cstdint>
@@ -10,18 +11,19 @@
 namespace anemone::train {
 
 struct Report {
-  std::uint64_t steps = 0, updates = 0, skipped_updates = 0;   // whole run, earlier processes included
+  std::uint64_t steps = 0, updates = 0,
+                skipped_updates = 0;  // whole run, earlier processes included
   double first_loss = 0, last_loss = 0;
   double first_validation_loss = 0, last_validation_loss = 0;  // 0 without held-out samples
   double wall_seconds = 0, train_seconds = 0, compile_seconds = 0;
   std::uint64_t compiles = 0, restarts = 0;
   double ms_per_step_median = 0, ms_per_step_p90 = 0;
   StepTimes mean_times;
-  nn::StepFlops flops;                  // per step, as usually counted
-  double executed_flops = 0;            // per step, causal half skipped where the engine does
+  nn::StepFlops flops;        // per step, as usually counted
+  double executed_flops = 0;  // per step, causal half skipped where the engine does
   double engine_tflops = 0, total_tflops = 0;  // sustained
-  double peak_tflops = 0;               // measured on this machine at start
-  double utilization = 0;               // executed work over peak
+  double peak_tflops = 0;                      // measured on this machine at start
+  double utilization = 0;                      // executed work over peak
   std::int64_t parameters = 0;
   std::size_t parameter_bytes = 0, surface_bytes = 0, engine_bytes = 0, peak_memory_bytes = 0;
   std::string engine, partition, precision, isa, build, cpu;

@@ -1,5 +1,5 @@
-// What a run is: model, data, training, engine. One list of keys reads TOML, applies `--set key=value`, prints the resolved
-// config and documents the keys.
+// What a run is: model, data, training, engine. One list of keys reads TOML, applies `--set
+// key=value`, prints the resolved config and documents the keys.
 #pragma once
 
 #include <cstdint>
@@ -14,38 +14,38 @@
 namespace anemone::train {
 
 struct DataConfig {
-  std::string source = "original";   // original, teacher, pairs
-  std::string path;                  // pairs: a safetensors file with x, y of shape [N, C, S]
-  std::int64_t samples = 64;         // teacher: training samples
-  std::int64_t held_out = 16;        // teacher, pairs: validation samples
+  std::string source = "original";  // original, teacher, pairs
+  std::string path;                 // pairs: a safetensors file with x, y of shape [N, C, S]
+  std::int64_t samples = 64;        // teacher: training samples
+  std::int64_t held_out = 16;       // teacher, pairs: validation samples
   std::int64_t seed = 42;
 };
 
 struct TrainConfig {
-  std::int64_t steps = 400;          // micro-steps in all, also after a resume
-  std::int64_t accumulate = 100;     // micro-steps an update
+  std::int64_t steps = 400;       // micro-steps in all, also after a resume
+  std::int64_t accumulate = 100;  // micro-steps an update
   double learning_rate = 1e-3;
   double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
   double weight_decay = 0;
-  double grad_clip = 0;              // global norm; 0 = off
-  std::string loss_scale = "dynamic";    // or a number
+  double grad_clip = 0;                // global norm; 0 = off
+  std::string loss_scale = "dynamic";  // or a number
   double initial_loss_scale = 65536;
   std::int64_t loss_scale_growth_interval = 200;  // good updates before it doubles
-  std::int64_t checkpoint_steps = 100;   // 0 = not by steps
-  double checkpoint_minutes = 5;         // 0 = not by time
+  std::int64_t checkpoint_steps = 100;            // 0 = not by steps
+  double checkpoint_minutes = 5;                  // 0 = not by time
   std::int64_t keep = 3;
-  std::int64_t validate_every = 0;       // updates; 0 = at the end only
-  double max_minutes = 0;                // 0 = no limit
+  std::int64_t validate_every = 0;  // updates; 0 = at the end only
+  double max_minutes = 0;           // 0 = no limit
   std::int64_t seed = 42;
 };
 
 struct EngineConfig {
   std::string name = "auto";
-  std::string precision = "fp16";    // fp16, bf16, fp32
-  std::string partition;             // empty = the engine's default
+  std::string precision = "fp16";  // fp16, bf16, fp32
+  std::string partition;           // empty = the engine's default
   std::int64_t threads = 0;
-  std::int64_t compile_limit = 0;    // 0 = the engine's own; more simulates a budget on any engine
-  bool pack_io = false;              // force packed inputs and outputs
+  std::int64_t compile_limit = 0;  // 0 = the engine's own; more simulates a budget on any engine
+  bool pack_io = false;            // force packed inputs and outputs
 };
 
 struct RunConfig {
@@ -60,10 +60,13 @@ struct ConfigKey {
   std::string name, value, help;
 };
 
-// Reads a TOML file and applies overrides ("train.steps=200", values in TOML syntax, bare words as strings). Throws Error with
-// file, line and key for syntax errors, unknown keys (naming the nearest), wrong types and values out of range.
-RunConfig load_run_config(const std::filesystem::path& path, std::span<const std::string> overrides);
-RunConfig parse_run_config(std::string_view toml, const std::string& name, std::span<const std::string> overrides);
+// Reads a TOML file and applies overrides ("train.steps=200", values in TOML syntax, bare words as
+// strings). Throws Error with file, line and key for syntax errors, unknown keys (naming the
+// nearest), wrong types and values out of range.
+RunConfig load_run_config(const std::filesystem::path& path,
+                          std::span<const std::string> overrides);
+RunConfig parse_run_config(std::string_view toml, const std::string& name,
+                           std::span<const std::string> overrides);
 
 std::vector<ConfigKey> config_keys(const RunConfig& config);
 std::string to_toml(const RunConfig& config);  // the resolved config; reads back as the same

@@ -1,4 +1,5 @@
-// The folder of one run: its lock (one run at a time), its resolved config, metrics.jsonl, report and checkpoints.
+// The folder of one run: its lock (one run at a time), its resolved config, metrics.jsonl, report
+// and checkpoints.
 #pragma once
 
 #include <filesystem>
@@ -11,8 +12,8 @@ namespace anemone::train {
 
 class RunDirectory {
  public:
-  // Creates the folder if need be and takes the lock; throws Error when another process (named by pid) holds it. The
-  // lock goes with the process, however it ends, and survives re-execution.
+  // Creates the folder if need be and takes the lock; throws Error when another process (named by
+  // pid) holds it. The lock goes with the process, however it ends, and survives re-execution.
   explicit RunDirectory(std::filesystem::path path);
   ~RunDirectory();
   RunDirectory(const RunDirectory&) = delete;

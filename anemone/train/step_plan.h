@@ -1,5 +1,6 @@
-// From a step graph and the ports of its compiled kernels to memory: a pure function that gives every global tensor a surface,
-// lets kernels share surfaces where their layouts agree, and inserts copies only where they do not.
+// From a step graph and the ports of its compiled kernels to memory: a pure function that gives
+// every global tensor a surface, lets kernels share surfaces where their layouts agree, and inserts
+// copies only where they do not.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +18,7 @@ namespace anemone::train {
 struct KernelPorts {
   std::vector<engine::Port> inputs, outputs;
   std::vector<engine::BufferSpec> input_buffers, output_buffers;
-  bool host = false;   // its surfaces belong to the host's engine
+  bool host = false;  // its surfaces belong to the host's engine
 };
 
 // Where a global tensor lives: a surface and the port (layout) inside it.
@@ -41,7 +42,7 @@ struct StepPlan {
   std::vector<PlannedSurface> surfaces;
   std::vector<std::vector<int>> input_surfaces, output_surfaces;  // per call, per buffer
   std::vector<PlannedCopy> copies;
-  std::map<std::string, TensorHome, std::less<>> tensors;         // every global tensor
+  std::map<std::string, TensorHome, std::less<>> tensors;  // every global tensor
   std::size_t bytes() const;
 };
 

@@ -1,4 +1,5 @@
-// Runs steps: compiles the kernels of a graph on an engine, binds them to planned surfaces, and accumulates gradients.
+// Runs steps: compiles the kernels of a graph on an engine, binds them to planned surfaces, and
+// accumulates gradients.
 #pragma once
 
 #include <memory>
@@ -15,10 +16,11 @@
 namespace anemone::train {
 
 struct StepResult {
-  Status status;               // an engine's failure
-  double loss = 0;             // unscaled
+  Status status;    // an engine's failure
+  double loss = 0;  // unscaled
   StepTimes times;
-  std::string non_finite;      // the first tensor that held a non-finite number (looked for when the loss or a gradient is one)
+  std::string non_finite;  // the first tensor that held a non-finite number (looked for when the
+                           // loss or a gradient is one)
 };
 
 struct RunnerOptions {
@@ -29,17 +31,18 @@ struct RunnerOptions {
 class StepRunner {
  public:
   // `host_engine` runs glue programs when `engine` is not on the host; the same object otherwise.
-  StepRunner(nn::StepGraph graph, engine::Engine& engine, engine::Engine& host_engine, ParameterList& parameters,
-             const RunnerOptions& options);
+  StepRunner(nn::StepGraph graph, engine::Engine& engine, engine::Engine& host_engine,
+             ParameterList& parameters, const RunnerOptions& options);
   ~StepRunner();
 
   // Programs compiled by one update of the weights, and so far in this process.
   int compiles_per_update() const;
   int compiles() const;
 
-  // Forward, loss, backward; adds this sample's gradients, times the loss scale, to the parameters' gradients (unless
-  // `accumulate` is false: validation). x, target: [dim, seq] row-major.
-  StepResult run(std::span<const float> x, std::span<const float> target, double loss_scale, bool accumulate = true);
+  // Forward, loss, backward; adds this sample's gradients, times the loss scale, to the parameters'
+  // gradients (unless `accumulate` is false: validation). x, target: [dim, seq] row-major.
+  StepResult run(std::span<const float> x, std::span<const float> target, double loss_scale,
+                 bool accumulate = true);
   // Waits for weight gradients still running beside the engine.
   Status finish_gradients();
   // Gives the parameters' present values to every program; compile time in milliseconds.
@@ -49,7 +52,7 @@ class StepRunner {
   std::vector<double> tensor(std::string_view name);
   std::string explain() const;
   std::size_t surface_bytes() const;
-  std::size_t engine_bytes() const;   // scratch and constants
+  std::size_t engine_bytes() const;  // scratch and constants
 
  private:
   struct Impl;
