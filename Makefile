@@ -12,7 +12,7 @@ setup:  ## install what building and testing need, if anything is missing
 	@scripts/setup
 
 build: setup  ## build the program: build/release/anemone
-	@cmake --preset release --log-level=WARNING
+	@cmake --preset release >/dev/null
 	@cmake --build --preset release --target anemone --parallel $(JOBS)
 
 train: build  ## build, then train the default layer; more flags: make train ARGS="--steps 50"
@@ -22,7 +22,7 @@ test: setup  ## all checks: format, both compilers, unit tests, sanitizers, stru
 	@JOBS=$(JOBS) scripts/test
 
 bench: setup  ## build and run the benchmarks
-	@cmake --preset release -DANEMONE_BENCH=ON --log-level=WARNING
+	@cmake --preset release -DANEMONE_BENCH=ON >/dev/null
 	@cmake --build --preset release --target benchmarks --parallel $(JOBS)
 	@for program in build/release/bench/anemone_bench_*; do $$program $(ARGS) || exit 1; done
 
