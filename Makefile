@@ -6,7 +6,7 @@ JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
 ARGS ?=
 
 help:  ## show this list
-	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
 setup:  ## install what building and testing need, if anything is missing
 	@scripts/setup
@@ -24,7 +24,7 @@ test: setup  ## all checks: format, both compilers, unit tests, sanitizers, stru
 bench: setup  ## build and run the benchmarks
 	@cmake --preset release -DANEMONE_BENCH=ON >/dev/null
 	@cmake --build --preset release --target benchmarks --parallel $(JOBS)
-	@for program in build/release/bench/anemone_bench_*; do $$program $(ARGS) || exit 1; done
+	@for program in build/release/bench/*; do [ ! -x $$program ] || $$program $(ARGS) || exit 1; done
 
 lint: setup  ## clang-tidy on the files changed since main (all of them: make lint ARGS=--all)
 	@scripts/lint $(ARGS)
