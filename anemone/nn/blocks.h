@@ -19,11 +19,16 @@ struct RmsNormGrads {
   mil::Value dx;  // [1, C, 1, S]
   mil::Value dw;  // [1, C, 1, 1]
 };
+// Computed in fp32 whatever the element type, and returned in fp32: the caller adds its residual
+// before it rounds.
 RmsNormGrads rms_norm_backward(mil::Builder& b, mil::Value dy, mil::Value x, mil::Value w,
                                double eps);
 
 // y = W x.     x: [1, IC, 1, S]; W: [OC, IC, 1, 1]; y: [1, OC, 1, S]. Backward is linear(dy, Wᵀ).
 mil::Value linear(mil::Builder& b, mil::Value x, mil::Value weight);
+
+// x converted to `dtype`; x itself where it has that element type already.
+mil::Value as_type(mil::Builder& b, mil::Value x, DType dtype);
 
 // Causal self-attention over `heads` heads, without the projections.      q, k, v: [1,
 // heads*head_dim, 1, S] probs = softmax(Qᵀ K / sqrt(head_dim) + mask), out = (probs V)ᵀ; mask is 0

@@ -79,7 +79,8 @@ std::span<const Partition> partitions();  // "six", "merged"
 // a packed shape that breaks a limit.
 StepGraph layer_step(const ModelConfig& config, std::string_view partition);
 
-// The layer's kernels without glue, for export and tests, in the order of design.md section 4.
+// The layers' kernels without glue, for export and tests, in the order of the design's table, layer
+// by layer.
 std::vector<Kernel> layer_kernels(const ModelConfig& config, std::string_view partition);
 
 // FLOPs of a step, 2 per multiply-add, by part. `causal` counts only the lower triangle of the S x

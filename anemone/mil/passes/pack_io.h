@@ -36,7 +36,8 @@ inline constexpr std::int64_t kMaxPackedChannels =
 inline constexpr std::string_view kPackedInput = "x_packed";
 inline constexpr std::string_view kPackedOutput = "y_packed";
 
-// Throws Error when a port has another shape or the channels exceed kMaxPackedChannels.
-PackedLayout pack_io(Function& function);
+// Throws Error, naming `program`, when a port has another shape or the channels exceed
+// kMaxPackedChannels.
+PackedLayout pack_io(Function& function, const std::string& program = "program");
 
 }  // namespace anemone::mil

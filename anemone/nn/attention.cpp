@@ -1,0 +1,94 @@
+// Causal attention, forward and backward, on channel-first heads [1, heads, head_dim, S].
+//
+// With positions last no transposition is needed anywhere: scores are Qᵀ K, the output is V probsᵀ.
+// The factor 1/sqrt(head_dim) goes onto q and k, not onto the S x S matrices: less work, and in
+// fp16 the scores overflow later.
+#include <cmath>
+
+#include "anemone/nn/blocks.h"
+
+namespace anemone::nn {
+namespace {
+
+// Lowest finite fp16 number. Added to any score it leaves a probability of exactly 0; an infinite
+// mask would make NaN of a row without a visible key.
+constexpr double kHidden = -65504;
+
+mil::Value split_heads(mil::Builder& b, const ModelConfig& config, mil::Value x) {
+  const Shape shape = {1, config.heads, config.head_dim, config.seq};
+  return b.reshape({{"x", x}, {"shape", shape}}, b.function().name_of(x) + "_heads");
+}
+
+mil::Value join_heads(mil::Builder& b, const ModelConfig& config, mil::Value x) {
+  const Shape shape = {1, config.q_dim(), 1, config.seq};
+  return b.reshape({{"x", x}, {"shape", shape}}, b.function().name_of(x) + "_joined");
+}
+
+// x / sqrt(head_dim), in heads.
+mil::Value scaled_heads(mil::Builder& b, const ModelConfig& config, mil::Value x) {
+  const double scale = 1 / std::sqrt(static_cast<double>(config.head_dim));
+  return b.mul({{"x", split_heads(b, config, x)}, {"y", scale}},
+               b.function().name_of(x) + "_scaled");
+}
+
+struct Transposed {
+  bool x = false, y = false;
+};
+mil::Value product(mil::Builder& b, mil::Value x, mil::Value y, Transposed transposed,
+                   const char* name) {
+  return b.matmul(
+      {{"x", x}, {"y", y}, {"transpose_x", transposed.x}, {"transpose_y", transposed.y}}, name);
+}
+
+// 0 where key <= query, kHidden after it.      [1, 1, query, key]
+mil::Value causal_mask(mil::Builder& b, std::int64_t seq, DType dtype) {
+  std::vector<double> mask(static_cast<std::size_t>(seq * seq), 0.0);
+  for (std::int64_t query = 0; query < seq; ++query) {
+    for (std::int64_t key = query + 1; key < seq; ++key) {
+      mask[static_cast<std::size_t>(query * seq + key)] = kHidden;
+    }
+  }
+  return b.constant(mil::Constant::numbers(dtype, {1, 1, seq, seq}, mask), "mask");
+}
+
+mil::Value probabilities(mil::Builder& b, const ModelConfig& config, mil::Value q, mil::Value k) {
+  const auto scores =
+      product(b, scaled_heads(b, config, q), split_heads(b, config, k), {.x = true}, "scores");
+  const auto mask = causal_mask(b, config.seq, b.dtype(q));
+  const auto masked = b.add({{"x", scores}, {"y", mask}}, "masked_scores");
+  return b.softmax({{"x", masked}, {"axis", -1}}, "probabilities");
+}
+
+}  // namespace
+
+Attention attention(mil::Builder& b, const ModelConfig& config, mil::Value q, mil::Value k,
+                    mil::Value v) {
+  const auto probs = probabilities(b, config, q, k);
+  const auto out = product(b, split_heads(b, config, v), probs, {.y = true}, "mixed");
+  return {join_heads(b, config, out), probs};
+}
+
+AttentionGradsFirst attention_backward_first(mil::Builder& b, const ModelConfig& config,
+                                             mil::Value dout, mil::Value q, mil::Value k,
+                                             mil::Value v) {
+  const auto probs = probabilities(b, config, q, k);
+  const auto dmixed = split_heads(b, config, dout);
+  const auto dv = product(b, dmixed, probs, {}, "dv_heads");
+  const auto dp = product(b, dmixed, split_heads(b, config, v), {.x = true}, "dprobabilities");
+  return {join_heads(b, config, dv), probs, dp};
+}
+
+AttentionGradsSecond attention_backward_second(mil::Builder& b, const ModelConfig& config,
+                                               mil::Value probs, mil::Value dp, mil::Value q,
+                                               mil::Value k) {
+  const std::vector<std::int64_t> keys = {3};
+  const auto weighted = b.mul({{"x", probs}, {"y", dp}}, "weighted_dp");
+  const auto mean = b.reduce_sum({{"x", weighted}, {"axes", keys}, {"keep_dims", true}}, "mean_dp");
+  const auto centered = b.sub({{"x", dp}, {"y", mean}}, "centered_dp");
+  const auto dscores = b.mul({{"x", probs}, {"y", centered}}, "dscores");
+  const auto dq = product(b, scaled_heads(b, config, k), dscores, {.y = true}, "dq_heads");
+  const auto dk = product(b, scaled_heads(b, config, q), dscores, {}, "dk_heads");
+  return {join_heads(b, config, dq), join_heads(b, config, dk)};
+}
+
+}  // namespace anemone::nn

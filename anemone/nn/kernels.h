@@ -1,0 +1,77 @@
+// The kernels that a layer can be cut into, each as one builder function; partitions are lists of
+// them.
+//
+// A kernel has local port names only. `global_name` says what a port of layer i is called in the
+// whole step, so the wiring follows from the names: two kernels that name the same tensor are
+// connected.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "anemone/mil/builder.h"
+#include "anemone/nn/layer.h"
+
+namespace anemone::nn {
+
+// The parameters of one layer, in the order in which they are saved and reported. `prefix`: "l0.".
+std::vector<ParameterSpec> layer_parameters(const ModelConfig& config, const std::string& prefix);
+
+// What a kernel's builder function works with: the ports and weights of one layer.
+class KernelBuilder {
+ public:
+  KernelBuilder(mil::Program& program, const ModelConfig& config, std::string prefix);
+
+  mil::Value input(const char* name,
+                   std::int64_t channels);    // [1, channels, 1, seq] of the element type
+  mil::Value scalar_input(const char* name);  // fp32 [1, 1, 1, 1]
+  mil::Value weight(const char* name);        // "wq" as [OC, IC, 1, 1], "norm1" as [1, C, 1, 1]
+  mil::Value transposed_weight(const char* name);  // [IC, OC, 1, 1]
+  void output(mil::Value value, const char* name);
+
+  mil::Builder b;
+  const ModelConfig& config;
+  double
+      norm_eps;  // as the forward kernels round it: backward must differentiate the same function
+
+ private:
+  const ParameterSpec& parameter(const char* name) const;
+  std::string prefix_;
+  std::vector<ParameterSpec> parameters_;
+};
+
+struct KernelDef {
+  std::string_view name;  // "fwd_attn"
+  bool host = false;      // a glue program
+  void (*build)(KernelBuilder&) = nullptr;
+};
+
+// The order of a step: the forward list for every layer (kOutputSum between them, kLoss behind the
+// last), then the backward list for every layer from the last to the first.
+struct PartitionDef {
+  Partition partition;
+  std::vector<KernelDef> forward, backward;
+};
+std::span<const PartitionDef> partition_defs();
+const PartitionDef& find_partition(std::string_view name);  // throws Error naming those there are
+
+extern const KernelDef kLoss;       // y = x2 + ffn, the loss and dy
+extern const KernelDef kOutputSum;  // y = x2 + ffn
+
+// Builders, forward_kernels.cpp and backward_kernels.cpp.
+void build_fwd_attn(KernelBuilder& k);
+void build_residual(KernelBuilder& k);
+void build_fwd_ffn(KernelBuilder& k);
+void build_output_sum(KernelBuilder& k);
+void build_loss(KernelBuilder& k);
+void build_ffn_bwd(KernelBuilder& k);
+void build_norm2_bwd(KernelBuilder& k);
+void build_sdpa_bwd1(KernelBuilder& k);
+void build_sdpa_bwd2(KernelBuilder& k);
+void build_qkv_bwd(KernelBuilder& k);
+void build_attn_bwd(KernelBuilder& k);
+void build_norm1_bwd(KernelBuilder& k);
+
+}  // namespace anemone::nn

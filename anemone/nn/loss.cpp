@@ -1,0 +1,25 @@
+// The mean squared error and its gradient, in fp32: a mean of hundreds of thousands of small
+// squares is out of fp16's reach.
+#include "anemone/nn/blocks.h"
+
+namespace anemone::nn {
+
+MseLoss mse_loss(mil::Builder& b, mil::Value y, mil::Value target, mil::Value scale) {
+  const DType dtype = b.dtype(y);
+  const auto elements = static_cast<double>(b.shape(y).elements());
+  const std::vector<std::int64_t> all_axes = {0, 1, 2, 3};
+
+  const auto difference = b.sub(
+      {{"x", as_type(b, y, DType::fp32)}, {"y", as_type(b, target, DType::fp32)}}, "difference");
+  const auto square = b.mul({{"x", difference}, {"y", difference}}, "squared_error");
+  const auto loss =
+      b.reduce_mean({{"x", square}, {"axes", all_axes}, {"keep_dims", true}}, "mean_squared_error");
+
+  // Divided, not multiplied by 2/N: a count is exact in fp32 where its inverse is not.
+  const auto twice = b.mul({{"x", scale}, {"y", 2.0}}, "twice_scale");
+  const auto factor = b.real_div({{"x", twice}, {"y", elements}}, "dloss_factor");
+  const auto gradient = b.mul({{"x", difference}, {"y", factor}}, "dloss");
+  return {loss, as_type(b, gradient, dtype)};
+}
+
+}  // namespace anemone::nn
