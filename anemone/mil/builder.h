@@ -10,6 +10,7 @@
 #include <initializer_list>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <variant>
 #include <vector>
 
@@ -68,8 +69,14 @@ class Builder {
   const Function& function() const { return program_.functions[index_]; }
 
  private:
+  std::string unique_name(std::string_view wish);
+  void rename(Value value, std::string name);
+  std::vector<Value> append(Operation op, std::vector<Type> types, std::string_view name);
+
   Program& program_;
   std::size_t index_;
+  std::unordered_map<std::string, std::size_t>
+      names_;  // taken, with the next number for a name like it
 };
 
 }  // namespace anemone::mil

@@ -151,6 +151,8 @@ struct OpDef {
   void (*eval_real)(const EvalContext<double>&);
   void (*eval_complex)(const EvalContext<std::complex<double>>&);
   Tolerance tolerance;
+  std::int64_t (*terms)(const OpContext&) =
+      nullptr;  // numbers added up for one element of the result; null: 1
   // Appends one application of the op to a random program; returns false if nothing there fits.
   // Null: never drawn.
   bool (*sample)(RandomProgram&) = nullptr;
