@@ -7,6 +7,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -99,8 +100,10 @@ void FileWriter::fail(const char* action) {
 }
 
 void FileWriter::write(std::span<const std::byte> bytes) {
+  constexpr std::size_t kLargestWrite = std::size_t{1} << 30;  // macOS refuses 2 GiB and above
+  hash_.update(bytes);
   while (status_.ok() && !bytes.empty()) {
-    const ssize_t count = ::write(descriptor_, bytes.data(), bytes.size());
+    const ssize_t count = ::write(descriptor_, bytes.data(), std::min(bytes.size(), kLargestWrite));
     if (count < 0) {
       if (errno != EINTR) fail("write");
       continue;
@@ -127,6 +130,11 @@ Status write_file_atomically(const std::filesystem::path& path, std::string_view
   writer.write(contents);
   if (Status status = writer.finish(); !status.ok()) return status;
   return rename_durably(temporary, path);
+}
+
+Status sync_descriptor(int descriptor, const std::filesystem::path& path) {
+  if (flush_to_medium(descriptor) == 0) return {};
+  return Status::failure(path.string() + ": cannot sync: " + system_reason());
 }
 
 Status sync_directory(const std::filesystem::path& directory) {

@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "anemone/base/error.h"
+#include "anemone/base/hash.h"
 
 namespace anemone {
 
@@ -48,20 +49,24 @@ class FileWriter {
   Status finish();
   const Status& status() const { return status_; }
   std::uint64_t bytes_written() const { return written_; }
+  std::string hash() const { return hash_.hex(); }  // of what was to be written (hash.h)
 
  private:
   void fail(const char* action);
   std::filesystem::path path_;
   int descriptor_ = -1;
   std::uint64_t written_ = 0;
+  ContentHash hash_;
   Status status_;
 };
 
 // Writes beside `path`, syncs, renames over it and syncs the folder: readers see the old file or
 // the new one.
 Status write_file_atomically(const std::filesystem::path& path, std::string_view contents);
-Status sync_directory(
-    const std::filesystem::path& directory);  // makes renames and new names in it durable
+// Flushes an open file to the disk itself; `path` is for the message.
+Status sync_descriptor(int descriptor, const std::filesystem::path& path);
+// Makes renames and new names in a folder durable.
+Status sync_directory(const std::filesystem::path& directory);
 Status rename_durably(const std::filesystem::path& from, const std::filesystem::path& to);
 // Bytes that can still be written below `path` by this user.
 std::uint64_t free_disk_bytes(const std::filesystem::path& path);
