@@ -23,12 +23,13 @@ namespace anemone {
 struct TensorView {
   DType dtype = DType::fp32;
   Shape shape;
-  std::span<const std::byte> data;  // row-major
+  std::span<const std::byte> data;  // row-major; at any address: copy before reading as floats
 };
 
 class SafetensorsReader {
  public:
-  explicit SafetensorsReader(const std::filesystem::path& path);                 // mapped
+  explicit SafetensorsReader(const std::filesystem::path& path);
+  SafetensorsReader(MappedFile file, const std::string& name);
   SafetensorsReader(std::span<const std::byte> bytes, const std::string& name);  // not owned
 
   const std::map<std::string, TensorView, std::less<>>& tensors() const { return tensors_; }
@@ -48,7 +49,15 @@ struct NamedTensor {
   TensorView tensor;
 };
 
-// Writes and syncs; the tensors' order is kept.
+// Bytes before the first tensor's data in a file of these tensors.
+std::uint64_t safetensors_header_bytes(std::span<const NamedTensor> tensors,
+                                       const std::map<std::string, std::string>& metadata = {});
+
+// Writes through `writer`, copying no tensor; the tensors' order is kept and the data starts at a
+// multiple of 8. Throws Error for two tensors of one name, or data that does not match its shape.
+void write_safetensors(FileWriter& writer, std::span<const NamedTensor> tensors,
+                       const std::map<std::string, std::string>& metadata = {});
+// The same into a file of its own, synced.
 Status write_safetensors(const std::filesystem::path& path, std::span<const NamedTensor> tensors,
                          const std::map<std::string, std::string>& metadata = {});
 
