@@ -1,10 +1,11 @@
 // Checkpoints: directories that a crash, a full disk or kill -9 at any moment cannot spoil.
+// docs/checkpoints.md describes the files.
 //
 //   RUN/checkpoints/step-00000400/
 //     state.json           the trainer's state: counters, loss scale, data cursor, offset into
-//     metrics.jsonl, … tensors.safetensors  master weights, optimizer state, a half-accumulated
-//     gradient manifest.json        written last: format version, and size and XXH3-128 of each
-//     file
+//                          metrics.jsonl, …
+//     tensors.safetensors  master weights, optimizer state, a half-accumulated gradient
+//     manifest.json        written last: format version, and size and XXH3-128 of each file
 //   RUN/checkpoints/LATEST the name of the newest complete one, replaced atomically
 //
 // A save writes into step-….tmp beside the final name, syncs every file and the directory, renames,
@@ -38,10 +39,13 @@ struct LoadedCheckpoint {
 
 class CheckpointStore {
  public:
+  // Writes nothing yet. At least one checkpoint is kept.
   CheckpointStore(std::filesystem::path run_directory, int keep);
 
   // Failure (a full disk, …) leaves the previous checkpoint as it was and no half-written files
-  // behind where possible. Asks for the space first.
+  // behind where possible. Asks for the space first. A save at a step that is there already
+  // replaces it; checkpoints of later steps belong to a course of the run that was given up, and
+  // are removed.
   Status save(const CheckpointContents& contents);
 
   // The newest checkpoint that verifies; nothing if there is none at all. Throws Error when there
@@ -50,7 +54,19 @@ class CheckpointStore {
   // One given directory (export --checkpoint, --init); throws Error with the reason.
   static LoadedCheckpoint load(const std::filesystem::path& directory);
 
+  // For a run that starts anew in a used folder: moves all checkpoints to RUN/checkpoints.old, in
+  // place of what was there.
+  Status set_aside();
+
+  // Bytes on the disk that a save of `contents` needs.
+  static std::uint64_t bytes_needed(const CheckpointContents& contents);
+
  private:
+  Status write_directory(const CheckpointContents& contents,
+                         const std::filesystem::path& directory) const;
+  Status publish(const std::filesystem::path& temporary, const std::string& name) const;
+  void remove_superseded(std::uint64_t newest) const;
+
   std::filesystem::path directory_;  // RUN/checkpoints
   int keep_;
 };

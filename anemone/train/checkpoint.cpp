@@ -1,0 +1,332 @@
+// Saving and loading checkpoints. The order of the system calls here is the promise: see the header
+// and docs/checkpoints.md; tests/train/checkpoint_fault_test.cpp fails each of them in turn.
+#include "anemone/train/checkpoint.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <system_error>
+#include <utility>
+
+#include "anemone/base/file.h"
+#include "anemone/base/hash.h"
+
+namespace anemone::train {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+constexpr int kFormatVersion = 1;
+constexpr const char* kFormat = "anemone-checkpoint";
+constexpr const char* kState = "state.json";
+constexpr const char* kTensors = "tensors.safetensors";
+constexpr const char* kManifest = "manifest.json";
+constexpr const char* kLatest = "LATEST";
+constexpr const char* kPrefix = "step-";
+constexpr const char* kTemporary = ".tmp";  // being written, or being removed
+constexpr const char* kReplaced = ".old";   // complete, but a newer one of its step takes its place
+constexpr std::size_t kLargestManifest = 65536;
+
+std::string directory_name(std::uint64_t step) { return fmt::format("{}{:08}", kPrefix, step); }
+
+struct FoundDirectory {
+  std::string name;
+  std::uint64_t step = 0;
+  bool replaced = false;
+};
+
+// Reads "step-00000400" or "step-00000400.old".
+std::optional<FoundDirectory> parse_directory_name(std::string name) {
+  if (!name.starts_with(kPrefix)) return std::nullopt;
+  FoundDirectory found;
+  const char* begin = name.data() + std::strlen(kPrefix);
+  const char* end = name.data() + name.size();
+  const auto [rest, error] = std::from_chars(begin, end, found.step);
+  if (error != std::errc() || rest == begin) return std::nullopt;
+  const std::string_view suffix(rest, static_cast<std::size_t>(end - rest));
+  if (!suffix.empty() && suffix != kReplaced) return std::nullopt;
+  found.replaced = !suffix.empty();
+  if (name != directory_name(found.step) + (found.replaced ? kReplaced : "")) return std::nullopt;
+  found.name = std::move(name);
+  return found;
+}
+
+// Every complete-looking checkpoint, the newest first. Names only: nothing is opened.
+std::vector<FoundDirectory> list_checkpoints(const fs::path& directory) {
+  std::vector<FoundDirectory> all;
+  std::error_code error;
+  for (fs::directory_iterator entry(directory, error), end; !error && entry != end;
+       entry.increment(error)) {
+    if (auto found = parse_directory_name(entry->path().filename().string())) {
+      all.push_back(std::move(*found));
+    }
+  }
+  if (error && error != std::errc::no_such_file_or_directory) {
+    throw Error("cannot list: " + error.message(), directory.string());
+  }
+  std::sort(all.begin(), all.end(), [](const FoundDirectory& a, const FoundDirectory& b) {
+    return a.step != b.step ? a.step > b.step : a.replaced < b.replaced;
+  });
+  return all;
+}
+
+// The manifest's text: canonical JSON whose last field is the hash of the rest, so that a flipped
+// bit anywhere in it shows.
+std::string seal_manifest(Json manifest) {
+  const std::string open = manifest.dump(2);
+  manifest["manifest_xxh3_128"] = content_hash(std::as_bytes(std::span(open.data(), open.size())));
+  return manifest.dump(2) + "\n";
+}
+
+Json read_manifest(const fs::path& directory) {
+  const fs::path path = directory / kManifest;
+  const MappedFile file(path);
+  if (file.bytes().size() > kLargestManifest) {
+    throw Error(fmt::format("{} bytes", file.bytes().size()), kManifest,
+                fmt::format("at most {}", kLargestManifest));
+  }
+  const std::string text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+  // Bounded nesting: dump() below recurses.
+  const auto shallow = [](int depth, Json::parse_event_t, Json&) {
+    constexpr int kDeepest = 4;
+    if (depth > kDeepest) throw Error("nested too deeply", kManifest);
+    return true;
+  };
+  Json manifest = Json::parse(text, shallow, /*allow_exceptions=*/false);
+  if (!manifest.is_object()) throw Error("not JSON", kManifest, "an object");
+  const auto field = [&](const char* key) {
+    return manifest.contains(key) ? manifest[key] : Json();
+  };
+  if (field("format") != kFormat) throw Error("not a manifest", kManifest, kFormat);
+  if (field("version") != kFormatVersion) {
+    throw Error("format version " + field("version").dump().substr(0, 40), kManifest,
+                std::to_string(kFormatVersion));
+  }
+  const Json claimed = field("manifest_xxh3_128");
+  Json open = manifest;
+  open.erase("manifest_xxh3_128");
+  if (seal_manifest(open) != text) {
+    throw Error("hash " + claimed.dump().substr(0, 40) + " is not the hash of the text", kManifest,
+                "an undamaged manifest");
+  }
+  return manifest;
+}
+
+// Maps a file of the checkpoint if it is what the manifest says.
+MappedFile verified_file(const fs::path& directory, const Json& manifest, const char* name) {
+  const Json files = manifest.contains("files") ? manifest["files"] : Json();
+  const Json entry = files.is_object() && files.contains(name) ? files[name] : Json();
+  if (!entry.is_object() || !entry.contains("bytes") || !entry.contains("xxh3_128")) {
+    throw Error(std::string("says nothing of ") + name, kManifest, "its size and hash");
+  }
+  MappedFile file(directory / name);
+  const std::size_t size = file.bytes().size();
+  if (entry["bytes"] != size) {
+    throw Error(fmt::format("{} bytes, manifest says {}", size, entry["bytes"].dump()), name);
+  }
+  const std::string hash = content_hash(file.bytes());
+  if (entry["xxh3_128"] != hash) {
+    throw Error(fmt::format("hash {}, manifest says {}", hash, entry["xxh3_128"].dump()), name);
+  }
+  return file;
+}
+
+Status status_of(const std::error_code& error, const fs::path& path, const char* action) {
+  if (!error) return {};
+  return Status::failure(fmt::format("{}: cannot {}: {}", path.string(), action, error.message()));
+}
+
+// Removes without complaint: what stays is stale, and the next save tries again.
+void remove_quietly(const fs::path& path) {
+  std::error_code ignored;
+  fs::remove_all(path, ignored);
+}
+
+// Removes a complete checkpoint: first its name, so that a crash in between leaves no damaged one.
+void retire(const fs::path& path) {
+  fs::path temporary = path;
+  temporary += kTemporary;
+  remove_quietly(temporary);
+  std::error_code error;
+  fs::rename(path, temporary, error);
+  if (!error) remove_quietly(temporary);
+}
+
+void remove_stale(const fs::path& directory) {
+  std::vector<fs::path> stale;
+  std::error_code error;
+  for (fs::directory_iterator entry(directory, error), end; !error && entry != end;
+       entry.increment(error)) {
+    if (entry->path().extension() == kTemporary) stale.push_back(entry->path());
+  }
+  for (const fs::path& path : stale) remove_quietly(path);
+}
+
+Status check_space(const fs::path& directory, std::uint64_t needed) {
+  constexpr double kMegabyte = 1e6;
+  try {
+    const std::uint64_t free = free_disk_bytes(directory);
+    if (free >= needed) return {};
+    return Status::failure(fmt::format(
+        "{}: a checkpoint needs {:.1f} MB and the disk has {:.1f} MB free", directory.string(),
+        static_cast<double>(needed) / kMegabyte, static_cast<double>(free) / kMegabyte));
+  } catch (const Error& error) {
+    return Status::failure(error.what());
+  }
+}
+
+// Makes RUN/checkpoints and makes its name durable.
+Status ensure_directory(const fs::path& directory) {
+  std::error_code error;
+  if (!fs::create_directory(directory, error)) return status_of(error, directory, "create");
+  return sync_directory(directory.parent_path());
+}
+
+}  // namespace
+
+CheckpointStore::CheckpointStore(fs::path run_directory, int keep)
+    : directory_(fs::absolute(run_directory) / "checkpoints"), keep_(std::max(keep, 1)) {}
+
+std::uint64_t CheckpointStore::bytes_needed(const CheckpointContents& contents) {
+  constexpr std::uint64_t kBlock = 4096,
+                          kSmallFiles = 16 * kBlock;  // manifest, LATEST, directories
+  const auto blocks = [](std::uint64_t bytes) { return (bytes + kBlock - 1) / kBlock * kBlock; };
+  std::uint64_t tensors = safetensors_header_bytes(contents.tensors);
+  for (const NamedTensor& named : contents.tensors) tensors += named.tensor.data.size();
+  return blocks(tensors) + blocks(contents.state_json.size()) + kSmallFiles;
+}
+
+Status CheckpointStore::save(const CheckpointContents& contents) {
+  if (Status status = ensure_directory(directory_); !status.ok()) return status;
+  remove_stale(directory_);
+  if (Status status = check_space(directory_, bytes_needed(contents)); !status.ok()) return status;
+  const std::string name = directory_name(contents.step);
+  const fs::path temporary = directory_ / (name + kTemporary);
+  Status status = write_directory(contents, temporary);
+  if (status.ok()) status = publish(temporary, name);
+  if (!status.ok()) {
+    remove_stale(directory_);
+    return status;
+  }
+  remove_superseded(contents.step);
+  return {};
+}
+
+Status CheckpointStore::write_directory(const CheckpointContents& contents,
+                                        const fs::path& directory) const {
+  std::error_code error;
+  if (!fs::create_directory(directory, error)) {
+    if (!error) error = std::make_error_code(std::errc::file_exists);
+    return status_of(error, directory, "create");
+  }
+  Json files = Json::object();
+  const auto finish = [&](const char* name, FileWriter& writer) {
+    files[name] = {{"bytes", writer.bytes_written()}, {"xxh3_128", writer.hash()}};
+    return writer.finish();
+  };
+  FileWriter state(directory / kState);
+  state.write(contents.state_json);
+  if (Status status = finish(kState, state); !status.ok()) return status;
+  FileWriter tensors(directory / kTensors);
+  write_safetensors(tensors, contents.tensors);
+  if (Status status = finish(kTensors, tensors); !status.ok()) return status;
+
+  FileWriter manifest(directory / kManifest);
+  manifest.write(seal_manifest({{"format", kFormat},
+                                {"version", kFormatVersion},
+                                {"step", contents.step},
+                                {"files", files}}));
+  if (Status status = manifest.finish(); !status.ok()) return status;
+  return sync_directory(directory);
+}
+
+Status CheckpointStore::publish(const fs::path& temporary, const std::string& name) const {
+  const fs::path final_name = directory_ / name;
+  std::error_code error;
+  if (fs::exists(final_name, error)) {
+    // A folder cannot be renamed over another: the old one steps aside, still loadable.
+    const fs::path replaced = directory_ / (name + kReplaced);
+    retire(replaced);
+    if (Status status = rename_durably(final_name, replaced); !status.ok()) return status;
+  }
+  if (Status status = rename_durably(temporary, final_name); !status.ok()) return status;
+  return write_file_atomically(directory_ / kLatest, name + "\n");
+}
+
+void CheckpointStore::remove_superseded(std::uint64_t newest) const {
+  int kept = 0;
+  for (const FoundDirectory& found : list_checkpoints(directory_)) {
+    if (found.step <= newest && !found.replaced && kept < keep_) {
+      ++kept;
+    } else {
+      retire(directory_ / found.name);
+    }
+  }
+}
+
+LoadedCheckpoint CheckpointStore::load(const fs::path& directory) {
+  const auto refuse = [&](const Error& error) -> Error {
+    return Error(fmt::format("cannot use this checkpoint: {}", error.what()), directory.string());
+  };
+  try {
+    const Json manifest = read_manifest(directory);
+    const MappedFile state = verified_file(directory, manifest, kState);
+    MappedFile tensors = verified_file(directory, manifest, kTensors);
+    std::string text(reinterpret_cast<const char*>(state.bytes().data()), state.bytes().size());
+    return {directory,
+            std::move(text),
+            SafetensorsReader(std::move(tensors), (directory / kTensors).string()),
+            {}};
+  } catch (const Error& error) {
+    throw refuse(error);
+  }
+}
+
+std::optional<LoadedCheckpoint> CheckpointStore::load_latest() const {
+  std::vector<FoundDirectory> candidates = list_checkpoints(directory_);
+  if (candidates.empty()) return std::nullopt;
+  std::vector<std::string> refused;
+  try {
+    std::string latest = read_text_file(directory_ / kLatest);
+    if (latest.ends_with('\n')) latest.pop_back();
+    const auto named =
+        std::find_if(candidates.begin(), candidates.end(),
+                     [&](const FoundDirectory& found) { return found.name == latest; });
+    if (named == candidates.end()) {
+      refused.push_back(fmt::format("{}: names '{}', which is not there",
+                                    (directory_ / kLatest).string(), latest.substr(0, 80)));
+    } else {
+      std::rotate(candidates.begin(), named, named + 1);
+    }
+  } catch (const Error& error) {
+    refused.emplace_back(error.what());
+  }
+  for (const FoundDirectory& candidate : candidates) {
+    try {
+      LoadedCheckpoint loaded = load(directory_ / candidate.name);
+      loaded.refused = std::move(refused);
+      return loaded;
+    } catch (const Error& error) {
+      refused.emplace_back(error.what());
+    }
+  }
+  throw Error(fmt::format("no checkpoint can be used:\n  {}", fmt::join(refused, "\n  ")),
+              directory_.string());
+}
+
+Status CheckpointStore::set_aside() {
+  fs::path aside = directory_;
+  aside += kReplaced;
+  std::error_code error;
+  if (!fs::exists(directory_, error)) return status_of(error, directory_, "look at");
+  fs::remove_all(aside, error);
+  if (error) return status_of(error, aside, "remove");
+  return rename_durably(directory_, aside);
+}
+
+}  // namespace anemone::train
