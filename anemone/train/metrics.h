@@ -1,6 +1,6 @@
 // metrics.jsonl: the log of record of a run, one JSON object a line; reports and plots are made
 // from it. The schema is documented in docs/metrics.md and carries a version in its first line
-// ({"type":"run", …}).
+// ({"type":"run", "version":1, …}).
 #pragma once
 
 #include <cstdint>
@@ -10,6 +10,8 @@
 #include "anemone/base/error.h"
 
 namespace anemone::train {
+
+constexpr int kMetricsVersion = 1;
 
 // Where the time of a step went, in milliseconds.
 struct StepTimes {
@@ -41,30 +43,34 @@ struct UpdateRecord {
   StepTimes times;
 };
 
+// A number as JSON, read back as the same double; "inf", "-inf" and "nan" as strings.
+std::string json_number(double value);
+
 class MetricsLog {
  public:
   // Opens for appending after cutting the file back to `offset` (0 for a new run: what was there is
-  // kept aside as metrics.jsonl.old). Throws Error when the file is shorter than the offset.
+  // kept aside as metrics.jsonl.old). Throws Error when the file is shorter than the offset, or has
+  // no line that ends there.
   MetricsLog(std::filesystem::path path, std::uint64_t offset);
   ~MetricsLog();
   MetricsLog(const MetricsLog&) = delete;
   MetricsLog& operator=(const MetricsLog&) = delete;
 
+  // Each line is written at once, so that a reader sees whole lines; one that cannot be written
+  // (a full disk) stays pending and is tried again with the next.
   void step(const StepRecord& record);
   void update(const UpdateRecord& record);
-  void line(
-      const std::string& json_object);  // anything else: run, validation, checkpoint, resume, end
+  void line(const std::string& json_object);  // anything else: run, validation, checkpoint, …
 
-  Status flush();  // to the file; sync() to the disk too
-  Status sync();
-  std::uint64_t offset() const;  // bytes written so far, for the checkpoint
+  Status flush();                // to the file: fails while a line is pending
+  Status sync();                 // to the disk too: call before saving a checkpoint
+  std::uint64_t offset() const;  // where the next line begins, for the checkpoint
 
  private:
   std::filesystem::path path_;
   int descriptor_ = -1;
   std::uint64_t offset_ = 0;
   std::string pending_;
-  Status status_;
 };
 
 }  // namespace anemone::train
