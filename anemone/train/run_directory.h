@@ -1,9 +1,14 @@
 // The folder of one run: its lock (one run at a time), its resolved config, metrics.jsonl, report
 // and checkpoints.
+//
+// The lock is flock(2) on RUN/lock, which holds the owner's pid for the message. It belongs to the
+// open descriptor, so it goes with the process however that ends. A program that re-executes itself
+// calls keep_for_exec(): the descriptor then stays open across exec, its number travels in the
+// environment variable ANEMONE_RUN_LOCK_FD, and the constructor of the new process adopts it, so
+// that there is no moment without the lock.
 #pragma once
 
 #include <filesystem>
-#include <memory>
 #include <string>
 
 #include "anemone/base/error.h"
@@ -13,11 +18,15 @@ namespace anemone::train {
 class RunDirectory {
  public:
   // Creates the folder if need be and takes the lock; throws Error when another process (named by
-  // pid) holds it. The lock goes with the process, however it ends, and survives re-execution.
+  // pid) holds it.
   explicit RunDirectory(std::filesystem::path path);
   ~RunDirectory();
   RunDirectory(const RunDirectory&) = delete;
   RunDirectory& operator=(const RunDirectory&) = delete;
+
+  // From now on only the end of the process, or the process it becomes, lets go of the lock. Call
+  // just before exec, while no other thread reads the environment.
+  void keep_for_exec();
 
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path metrics_path() const { return path_ / "metrics.jsonl"; }
