@@ -1,3 +1,4 @@
+// Reads CPU quotas from the cgroup files of versions 1 and 2, from the group up to the root.
 #include "anemone/compute/cpu_quota.h"
 
 #include <algorithm>
