@@ -15,7 +15,7 @@ mil::Value linear(mil::Builder& b, mil::Value x, mil::Value weight) {
                  {"pad", no_pad},
                  {"dilations", ones},
                  {"groups", 1}},
-                "linear");
+                b.function().name_of(weight) + "_x");
 }
 
 mil::Value as_type(mil::Builder& b, mil::Value x, DType dtype) {

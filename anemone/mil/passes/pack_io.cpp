@@ -32,6 +32,7 @@ class Extension {
     op.kind = OpKind::const_;
     op.arguments.resize(op_def(OpKind::const_).params.size());
     op.results = {function_.add_value(unique_name(name), constant.type(), -1, 0)};
+    add_name(op);
     op.constant = std::make_shared<const Constant>(std::move(constant));
     ops_.push_back(std::move(op));
     return ops_.back().results.front();
@@ -47,6 +48,7 @@ class Extension {
       op.arguments[static_cast<std::size_t>(def.find_param(param))] = values;
     }
     op.results = {result};
+    add_name(op);
     ops_.push_back(std::move(op));
   }
 
@@ -62,6 +64,10 @@ class Extension {
   }
 
  private:
+  void add_name(Operation& op) const {
+    Constant name = Constant::string(function_.name_of(op.results.front()));
+    op.attributes.push_back({"name", {name.type(), std::move(name)}});
+  }
   void renumber() {
     for (std::size_t i = 0; i < function_.ops.size(); ++i) {
       for (const Value result : function_.ops[i].results) {
