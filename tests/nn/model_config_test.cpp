@@ -1,0 +1,109 @@
+// The rules of a model's shape and the counting of its work.
+#include <gtest/gtest.h>
+
+#include "anemone/base/error.h"
+#include "anemone/nn/layer.h"
+
+namespace anemone::test {
+namespace {
+
+nn::ModelConfig default_layer() {
+  nn::ModelConfig config;
+  config.dim = 768;
+  config.hidden = 2048;
+  config.heads = 12;
+  config.seq = 512;
+  return config;
+}
+
+TEST(ModelConfig, FillsInWhatFollows) {
+  nn::ModelConfig config = default_layer();
+  config.resolve();
+  EXPECT_EQ(config.kv_heads, 12);
+  EXPECT_EQ(config.head_dim, 64);
+  EXPECT_EQ(config.q_dim(), 768);
+  config.resolve();  // a resolved config stays as it is
+  EXPECT_EQ(config.head_dim, 64);
+}
+
+TEST(ModelConfig, TakesAnyHeadDim) {
+  nn::ModelConfig config = default_layer();
+  config.heads = 5;
+  config.head_dim = 32;
+  config.resolve();
+  EXPECT_EQ(config.q_dim(), 160);
+}
+
+struct BadConfig {
+  const char* name;
+  void (*spoil)(nn::ModelConfig&);
+  const char* where;
+  const char* says;
+};
+
+class BadModelConfig : public testing::TestWithParam<BadConfig> {};
+
+TEST_P(BadModelConfig, NamesTheKey) {
+  nn::ModelConfig config = default_layer();
+  GetParam().spoil(config);
+  try {
+    config.resolve();
+    FAIL() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.where(), GetParam().where) << error.what();
+    EXPECT_NE(std::string(error.what()).find(GetParam().says), std::string::npos) << error.what();
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Rules, BadModelConfig,
+    testing::Values(
+        BadConfig{"dim", [](auto& c) { c.dim = 0; }, "model.dim", "0 is out of range"},
+        BadConfig{"hidden", [](auto& c) { c.hidden = -1; }, "model.hidden", "-1 is out of range"},
+        BadConfig{"hidden_too_large", [](auto& c) { c.hidden = 1 << 21; }, "model.hidden",
+                  "1 to 1048576"},
+        BadConfig{"heads", [](auto& c) { c.heads = 7; }, "model.heads",
+                  "7 heads do not divide model.dim = 768"},
+        BadConfig{"no_heads", [](auto& c) { c.heads = 0; }, "model.heads", "out of range"},
+        BadConfig{"kv_heads", [](auto& c) { c.kv_heads = 4; }, "model.kv_heads", "grouped-query"},
+        BadConfig{"head_dim", [](auto& c) { c.head_dim = 1 << 20; }, "model.head_dim",
+                  "heads * head_dim"},
+        BadConfig{"layers", [](auto& c) { c.layers = 0; }, "model.layers", "out of range"},
+        BadConfig{"seq", [](auto& c) { c.seq = 0; }, "model.seq", "out of range"},
+        BadConfig{"batch", [](auto& c) { c.batch = 2; }, "model.batch", "2 sequences"},
+        BadConfig{"rope", [](auto& c) { c.rope = true; }, "model.rope", "rotary"},
+        BadConfig{"dtype", [](auto& c) { c.dtype = DType::bf16; }, "model.dtype", "bf16"},
+        BadConfig{"norm_eps", [](auto& c) { c.norm_eps = 0; }, "model.norm_eps", "above 0"},
+        BadConfig{"norm_eps_fp16", [](auto& c) { c.norm_eps = 1e-9; }, "model.norm_eps",
+                  "zero in fp16"}),
+    [](const auto& test) { return test.param.name; });
+
+TEST(StepFlops, DefaultLayer) {
+  const nn::StepFlops full = nn::step_flops(default_layer(), /*causal=*/false);
+  EXPECT_NEAR(full.total() * 1e-9, 24.56, 0.005);
+  EXPECT_NEAR(nn::step_flops(default_layer(), /*causal=*/true).total() * 1e-9, 23.15, 0.005);
+  EXPECT_NEAR(full.dx * 1e-6, 7247.8, 0.05);
+  EXPECT_NEAR((full.forward - full.dx) * 1e-6, 805.3, 0.05);
+  EXPECT_NEAR(full.attention_backward * 1e-6, 2013.3, 0.05);
+}
+
+TEST(Parameters, DefaultLayer) {
+  const nn::StepGraph graph = nn::layer_step(default_layer(), "six");
+  const char* const names[] = {"l0.wq", "l0.wk", "l0.wv",    "l0.wo",   "l0.w1",
+                               "l0.w2", "l0.w3", "l0.norm1", "l0.norm2"};
+  ASSERT_EQ(graph.parameters.size(), std::size(names));
+  std::int64_t count = 0;
+  for (std::size_t i = 0; i < std::size(names); ++i) {
+    const nn::ParameterSpec& spec = graph.parameters[i];
+    EXPECT_EQ(spec.name, names[i]);
+    EXPECT_EQ(spec.decay, spec.shape.rank() == 2) << spec.name;
+    EXPECT_EQ(spec.init, spec.shape.rank() == 2 ? nn::Init::uniform : nn::Init::ones) << spec.name;
+    count += spec.shape.elements();
+  }
+  EXPECT_EQ(count, 4 * 768 * 768 + 3 * 768 * 2048 + 2 * 768);
+  EXPECT_EQ(graph.parameters[4].shape, (Shape{2048, 768}));
+  EXPECT_EQ(graph.parameters[5].shape, (Shape{768, 2048}));
+}
+
+}  // namespace
+}  // namespace anemone::test
