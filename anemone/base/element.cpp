@@ -108,4 +108,38 @@ double round_to(DType type, double value) {
   return with_storage(type, [&](auto zero) { return widen(narrow<decltype(zero)>(value)); });
 }
 
+void load_elements(DType type, const std::byte* data, std::span<double> values) {
+  with_storage(type, [&](auto zero) {
+    using T = decltype(zero);
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      if constexpr (std::is_same_v<T, bool>) {
+        values[i] = data[i] != std::byte{0} ? 1.0 : 0.0;
+      } else {
+        T value;
+        std::memcpy(&value, data + i * sizeof(T), sizeof(T));
+        values[i] = widen(value);
+      }
+    }
+    return 0;
+  });
+}
+
+void store_elements(DType type, std::byte* data, std::span<const double> values) {
+  with_storage(type, [&](auto zero) {
+    using T = decltype(zero);
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const T stored = narrow<T>(values[i]);
+      std::memcpy(data + i * sizeof(T), &stored, sizeof(T));
+    }
+    return 0;
+  });
+}
+
+void round_all_to(DType type, std::span<double> values) {
+  with_storage(type, [&](auto zero) {
+    for (double& value : values) value = widen(narrow<decltype(zero)>(value));
+    return 0;
+  });
+}
+
 }  // namespace anemone

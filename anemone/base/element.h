@@ -17,4 +17,9 @@ void store_element(DType type, std::byte* data, std::size_t index, double value)
 // The double that `value` becomes when stored in `type` and read again.
 double round_to(DType type, double value);
 
+// The same for whole arrays, with one choice of the type for all elements.
+void load_elements(DType type, const std::byte* data, std::span<double> values);
+void store_elements(DType type, std::byte* data, std::span<const double> values);
+void round_all_to(DType type, std::span<double> values);
+
 }  // namespace anemone

@@ -27,7 +27,7 @@ Constant Constant::scalar(DType dtype, double value) { return numbers(dtype, {},
 
 Constant Constant::numbers(DType dtype, const Shape& shape, std::span<const double> values) {
   std::vector<std::byte> bytes(values.size() * dtype_size(dtype));
-  for (std::size_t i = 0; i < values.size(); ++i) store_element(dtype, bytes.data(), i, values[i]);
+  store_elements(dtype, bytes.data(), values);
   return {Type::tensor(dtype, shape), std::move(bytes)};
 }
 
@@ -63,9 +63,7 @@ double Constant::number(std::size_t index) const {
 std::vector<double> Constant::all_numbers() const {
   const auto held = bytes();
   std::vector<double> values(held.size() / dtype_size(type_.dtype));
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    values[i] = load_element(type_.dtype, held.data(), i);
-  }
+  load_elements(type_.dtype, held.data(), values);
   return values;
 }
 
