@@ -24,6 +24,13 @@ struct EvaluateOptions {
   bool round = true;  // ignored (false) for complex
 };
 
+// A value with more elements than this is refused (2 GB of doubles).
+inline constexpr std::int64_t kMaxEvaluatedElements = std::int64_t{1} << 28;
+
+// Throws Error if evaluate would refuse the function whatever the inputs: an operation that does
+// not fit its definition, a declared type that is not the inferred one, a value that is too large.
+void check_evaluable(const Function& function);
+
 // Inputs by name; throws Error when one is missing or has another size. Returns the outputs by
 // name. Values are freed after their last use.
 template <class T>
@@ -37,7 +44,8 @@ TensorMap<std::complex<double>> evaluate_perturbed(const Function& function,
                                                    ConstantSource& constants,
                                                    const TensorMap<std::complex<double>>& weights);
 
-// One operation on given operands; used by evaluate, constant folding and engines' slow path.
+// One operation on given operands, the result not rounded; used by evaluate, constant folding and
+// engines' slow path.
 template <class T>
 void evaluate_op(const Function& function, const Operation& op,
                  const std::vector<std::vector<EvalTensor<const T>>>& inputs,
@@ -48,5 +56,13 @@ extern template TensorMap<double> evaluate(const Function&, const TensorMap<doub
 extern template TensorMap<std::complex<double>> evaluate(const Function&,
                                                          const TensorMap<std::complex<double>>&,
                                                          ConstantSource&, const EvaluateOptions&);
+
+extern template void evaluate_op(const Function&, const Operation&,
+                                 const std::vector<std::vector<EvalTensor<const double>>>&,
+                                 const std::vector<EvalTensor<double>>&);
+extern template void evaluate_op(
+    const Function&, const Operation&,
+    const std::vector<std::vector<EvalTensor<const std::complex<double>>>>&,
+    const std::vector<EvalTensor<std::complex<double>>>&);
 
 }  // namespace anemone::mil
