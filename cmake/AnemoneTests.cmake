@@ -1,5 +1,6 @@
 # One test program per folder of tests/ (and one for its slow tests), each one ctest entry. A folder
-# without tests makes no target. tests/package is a project of its own, not a module.
+# without tests makes no target. tests/package is a project of its own, not a module; tests/tools holds
+# programs and libraries that tests use.
 
 file(GLOB_RECURSE support_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/support/*.cpp)
 add_library(anemone_test_support STATIC ${support_sources})
@@ -9,13 +10,26 @@ target_link_libraries(anemone_test_support
   PRIVATE anemone_options)
 # Only this file knows where the checkout lies, so that all others can come from ccache.
 set_source_files_properties(${PROJECT_SOURCE_DIR}/tests/support/shared.cpp PROPERTIES COMPILE_DEFINITIONS
-  "ANEMONE_SOURCE_ROOT=\"${PROJECT_SOURCE_DIR}\";ANEMONE_PROGRAM=\"${PROJECT_BINARY_DIR}/anemone\"")
+  "ANEMONE_SOURCE_ROOT=\"${PROJECT_SOURCE_DIR}\";ANEMONE_PROGRAM=\"${PROJECT_BINARY_DIR}/anemone\";ANEMONE_TOOLS=\"${PROJECT_BINARY_DIR}/tools\"")
+
+# The fault injector (LD_PRELOAD). Never sanitized: it runs before a sanitizer's own start.
+add_custom_target(anemone_test_tools)
+if(NOT APPLE)
+  add_library(anemone_io_fault MODULE ${PROJECT_SOURCE_DIR}/tests/tools/io_fault.cpp)
+  target_include_directories(anemone_io_fault PRIVATE ${PROJECT_SOURCE_DIR})
+  target_link_libraries(anemone_io_fault PRIVATE anemone_options ${CMAKE_DL_LIBS})
+  target_compile_options(anemone_io_fault PRIVATE -fno-sanitize=all)
+  target_link_options(anemone_io_fault PRIVATE -fno-sanitize=all)
+  set_target_properties(anemone_io_fault PROPERTIES
+    LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tools PREFIX "")
+  add_dependencies(anemone_test_tools anemone_io_fault)
+endif()
 
 # add_test_program(name label timeout sources...)
 function(add_test_program name label timeout)
   add_executable(${name} ${ARGN})
   target_link_libraries(${name} PRIVATE anemone_test_support GTest::gtest_main anemone_options)
-  add_dependencies(${name} anemone)
+  add_dependencies(${name} anemone anemone_test_tools)
   add_test(NAME ${name} COMMAND ${name} --gtest_brief=1)
   set_tests_properties(${name} PROPERTIES LABELS "${label}" TIMEOUT ${timeout})
 endfunction()
@@ -23,7 +37,7 @@ endfunction()
 file(GLOB folders CONFIGURE_DEPENDS LIST_DIRECTORIES true ${PROJECT_SOURCE_DIR}/tests/*)
 foreach(folder IN LISTS folders)
   get_filename_component(module ${folder} NAME)
-  if(NOT IS_DIRECTORY ${folder} OR module MATCHES "^(support|package)$")
+  if(NOT IS_DIRECTORY ${folder} OR module MATCHES "^(support|package|tools)$")
     continue()
   endif()
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${folder}/*.cpp)

@@ -9,6 +9,10 @@ std::filesystem::path source_root() { return ANEMONE_SOURCE_ROOT; }
 
 std::filesystem::path program_path() { return ANEMONE_PROGRAM; }
 
+std::filesystem::path io_fault_library() {
+  return std::filesystem::path(ANEMONE_TOOLS) / "anemone_io_fault.so";
+}
+
 std::optional<std::filesystem::path> shared_path(std::string_view relative) {
   const char* folder = std::getenv("ANEMONE_SHARED");
   const std::filesystem::path root = folder != nullptr && *folder != '\0'

@@ -16,6 +16,9 @@ std::filesystem::path source_root();
 // The program `anemone` of the same build.
 std::filesystem::path program_path();
 
+// The fault injector (tests/tools/io_fault.h) of the same build; there is none on macOS.
+std::filesystem::path io_fault_library();
+
 // A file or folder of the test material: under $ANEMONE_SHARED where that is set, else under
 // ../shared beside the checkout. Nothing if it does not exist there.
 std::optional<std::filesystem::path> shared_path(std::string_view relative);
