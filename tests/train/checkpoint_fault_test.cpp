@@ -126,12 +126,13 @@ class CheckpointFault : public ::testing::Test {
   template <typename Save>
   long at_every_call(const Scenario& scenario, Kind kind, Save save) {
     const long calls = calls_of_a_save(scenario);
+    const test::TemporaryDirectory before;
+    scenario.prepare(before.path());
     for (long at = 1; at <= calls; ++at) {
       SCOPED_TRACE(std::string(scenario.name) + ", call " + std::to_string(at) + " of " +
                    std::to_string(calls));
-      const test::TemporaryDirectory run, before;
+      const test::TemporaryDirectory run;
       scenario.prepare(run.path());
-      scenario.prepare(before.path());
       const bool saved = save(run.path(), at, kind);
       expect_usable(run.path(), before.path(), saved);
       expect_next_save_works(run.path());
