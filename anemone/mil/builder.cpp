@@ -38,7 +38,8 @@ using Payload = Builder::Argument::Payload;
 
 // The element type a plain number becomes: the only one the parameter takes, else that of the first
 // float tensor among the arguments, else of the first tensor.
-DType number_type(const ParamDef& param, const Builder& builder, Builder::Arguments arguments) {
+DType number_type(const ParamDef& param, const Builder& builder,
+                  std::span<const Builder::Argument> arguments) {
   std::optional<DType> choice;
   for (const Builder::Argument& argument : arguments) {
     std::vector<Value> values;
@@ -58,7 +59,7 @@ DType number_type(const ParamDef& param, const Builder& builder, Builder::Argume
 }
 
 Constant make_constant(const ParamDef& param, const Payload& payload, const Builder& builder,
-                       Builder::Arguments arguments) {
+                       std::span<const Builder::Argument> arguments) {
   if (const auto* constant = std::get_if<Constant>(&payload)) return *constant;
   if (const auto* text = std::get_if<std::string>(&payload)) return Constant::string(*text);
   if (const auto* truth = std::get_if<bool>(&payload)) return Constant::boolean(*truth);
@@ -169,7 +170,8 @@ void Builder::output(Value value, std::string name) {
   f.outputs.push_back(value);
 }
 
-std::vector<Value> Builder::emit_all(OpKind kind, Arguments arguments, std::string_view name) {
+std::vector<Value> Builder::emit_all(OpKind kind, std::span<const Argument> arguments,
+                                     std::string_view name) {
   const OpDef& def = op_def(kind);
   Operation op;
   op.kind = kind;

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <initializer_list>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -54,7 +55,11 @@ class Builder {
   // Any operation with one result. `name` is a wish: made unique and a valid identifier; empty =
   // the op's name.
   Value emit(OpKind kind, Arguments arguments, std::string_view name = {});
-  std::vector<Value> emit_all(OpKind kind, Arguments arguments, std::string_view name = {});
+  std::vector<Value> emit_all(OpKind kind, Arguments arguments, std::string_view name = {}) {
+    return emit_all(kind, std::span<const Argument>(arguments.begin(), arguments.size()), name);
+  }
+  std::vector<Value> emit_all(OpKind kind, std::span<const Argument> arguments,
+                              std::string_view name = {});
 #define OP(op)                                                \
   Value op(Arguments arguments, std::string_view name = {}) { \
     return emit(OpKind::op, arguments, name);                 \

@@ -3,6 +3,7 @@
 
 #include "anemone/base/error.h"
 #include "anemone/mil/ops/common.h"
+#include "anemone/mil/random_program.h"
 
 namespace anemone::mil {
 namespace {
@@ -41,6 +42,14 @@ void eval(const EvalContext<T>& context) {
   }
 }
 
+// To an integer only what every engine computes alike: elsewhere the last bit decides.
+bool sample(RandomProgram& random) {
+  const Value x = random.value(kAnyNumber);
+  const bool step = random.is_exact(x) && random.chance(0.5);
+  const char* to = step ? (random.chance(0.5) ? "int32" : "bool") : dtype_name(random.float_type());
+  return random.emit(OpKind::cast, {{"x", x}, {"dtype", to}});
+}
+
 }  // namespace
 
 constinit const OpDef op_cast = {
@@ -56,6 +65,7 @@ constinit const OpDef op_cast = {
     .eval_real = eval,
     .eval_complex = eval,
     .tolerance = {.ulps = 1, .sums = 0},
+    .sample = sample,
 };
 
 }  // namespace anemone::mil

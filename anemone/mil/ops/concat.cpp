@@ -3,6 +3,7 @@
 
 #include "anemone/base/error.h"
 #include "anemone/mil/ops/common.h"
+#include "anemone/mil/random_program.h"
 
 namespace anemone::mil {
 namespace {
@@ -135,6 +136,38 @@ void eval_split(const EvalContext<T>& context) {
   }
 }
 
+bool sample_concat(RandomProgram& random) {
+  const Value first = random.value(kAnyNumber, 1);
+  const Type type = random.type(first);
+  const auto axis = random.integer(0, type.shape.rank() - 1);
+  const bool interleave = random.chance(0.3);
+  std::vector<Value> values{first};
+  for (std::int64_t more = random.integer(0, 2); more > 0; --more) {
+    Type next = type;
+    if (!interleave) next.shape[static_cast<int>(axis)] = random.integer(1, 4);
+    values.push_back(random.value_of(next));
+  }
+  return random.emit(OpKind::concat,
+                     {{"values", values},
+                      {"axis", random.chance(0.3) ? axis - type.shape.rank() : axis},
+                      {"interleave", interleave}});
+}
+
+bool sample_split(RandomProgram& random) {
+  const Value x = random.value(kAnyNumber, 1);
+  const Shape shape = random.shape_of(x);
+  const auto axis = random.integer(0, shape.rank() - 1);
+  const std::int64_t dim = shape[static_cast<int>(axis)];
+  const std::int64_t parts = dim % 2 == 0 ? 2 : dim % 3 == 0 ? 3 : 1;
+  if (random.chance(0.5)) {
+    return random.emit(OpKind::split, {{"x", x}, {"num_splits", parts}, {"axis", axis}});
+  }
+  std::vector<std::int64_t> sizes;
+  for (std::int64_t left = dim; left > 0; left -= sizes.back())
+    sizes.push_back(random.integer(1, left));
+  return random.emit(OpKind::split, {{"x", x}, {"split_sizes", sizes}, {"axis", axis}});
+}
+
 }  // namespace
 
 constinit const OpDef op_concat = {
@@ -146,6 +179,7 @@ constinit const OpDef op_concat = {
     .eval_real = eval_concat,
     .eval_complex = eval_concat,
     .tolerance = {.ulps = 0, .sums = 0},
+    .sample = sample_concat,
 };
 
 constinit const OpDef op_split = {
@@ -157,6 +191,7 @@ constinit const OpDef op_split = {
     .eval_real = eval_split,
     .eval_complex = eval_split,
     .tolerance = {.ulps = 0, .sums = 0},
+    .sample = sample_split,
 };
 
 }  // namespace anemone::mil

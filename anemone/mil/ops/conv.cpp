@@ -2,10 +2,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "anemone/base/error.h"
 #include "anemone/mil/ops/common.h"
 #include "anemone/mil/ops/product.h"
+#include "anemone/mil/random_program.h"
 
 namespace anemone::mil {
 namespace {
@@ -226,6 +228,41 @@ void eval(const EvalContext<T>& context) {
   }
 }
 
+std::vector<std::int64_t> draw(RandomProgram& random, int count, std::int64_t low,
+                               std::int64_t high) {
+  std::vector<std::int64_t> numbers(static_cast<std::size_t>(count));
+  for (std::int64_t& number : numbers) number = random.integer(low, high);
+  return numbers;
+}
+
+bool sample(RandomProgram& random) {
+  const Value x = random.value(kFloats, 3, 5);
+  const Shape shape = random.shape_of(x);
+  const DType dtype = random.type(x).dtype;
+  const int spatial = shape.rank() - 2;
+  const std::int64_t groups = random.chance(0.3) ? shape[1] : 1;
+  Shape weight{groups * random.integer(1, 3), shape[1] / groups};
+  const bool product = random.chance(0.4);
+  // `same` accepts any kernel; without padding it must fit into x.
+  const char* pad_type = product ? "valid" : random.chance(0.5) ? "same" : "same_lower";
+  if (!product && random.chance(0.3)) pad_type = "custom";
+  for (int i = 0; i < spatial; ++i) weight.push_back(product ? 1 : random.integer(1, 3));
+  const Value w = random.value_of(Type::tensor(dtype, weight));
+  std::vector<Builder::Argument> arguments{{"x", x}, {"weight", w}, {"pad_type", pad_type}};
+  if (groups != 1) arguments.emplace_back("groups", groups);
+  if (!product) {
+    arguments.emplace_back("strides", draw(random, spatial, 1, 2));
+    // A kernel of 3 dilated by 2 reaches over 5 elements: 2 on each side and one of x.
+    if (std::string_view(pad_type) == "custom")
+      arguments.emplace_back("pad", draw(random, 2 * spatial, 2, 3));
+    if (random.chance(0.5)) arguments.emplace_back("dilations", draw(random, spatial, 1, 2));
+  }
+  if (random.chance(0.4)) {
+    arguments.emplace_back("bias", random.value_of(Type::tensor(dtype, {weight[0]})));
+  }
+  return random.emit(OpKind::conv, std::move(arguments));
+}
+
 }  // namespace
 
 constinit const OpDef op_conv = {
@@ -243,6 +280,7 @@ constinit const OpDef op_conv = {
     .eval_complex = eval,
     .tolerance = {.ulps = 1, .sums = 1, .magnitude_from_absolute_inputs = true},
     .terms = terms,
+    .sample = sample,
 };
 
 }  // namespace anemone::mil

@@ -1,7 +1,9 @@
 // Element-wise operations on two tensors that broadcast against each other.
 #include <cmath>
+#include <utility>
 
 #include "anemone/mil/ops/common.h"
+#include "anemone/mil/random_program.h"
 
 namespace anemone::mil {
 namespace {
@@ -68,10 +70,33 @@ constexpr ParamDef kParams[] = {
     tensor_param("y", kNumbers, "broadcast against x, of the same element type"),
 };
 
+template <OpKind kind>
+bool sample(RandomProgram& random) {
+  Value x = random.value(kNumbers), y = random.partner(x);
+  if (random.chance(0.5)) std::swap(x, y);
+  return random.emit(kind, {{"x", x}, {"y", y}});
+}
+
+bool sample_real_div(RandomProgram& random) {
+  const Value x = random.value(kNumbers);
+  const Value y = random.partner(x, is_float(random.type(x).dtype) ? 0.25 : 1.0);
+  return random.emit(OpKind::real_div, {{"x", x}, {"y", y}});
+}
+
+bool sample_pow(RandomProgram& random) {
+  constexpr double kExponents[] = {2, 3, 0.5, -0.5, -1};
+  if (random.chance(0.3)) {  // a square of anything
+    const Value x = random.value(kNumbers);
+    return random.emit(OpKind::pow, {{"x", x}, {"y", 2.0}});
+  }
+  const Value x = random.value(kFloats, 0, 4, 0.1, 4);
+  return random.emit(OpKind::pow, {{"x", x}, {"y", kExponents[random.integer(0, 4)]}});
+}
+
 constexpr OpDef binary(OpKind kind, std::string_view name, std::string_view doc,
                        void (*real)(const EvalContext<double>&),
                        void (*complex)(const EvalContext<std::complex<double>>&),
-                       Tolerance tolerance) {
+                       Tolerance tolerance, bool (*sample_of)(RandomProgram&)) {
   return {.kind = kind,
           .name = name,
           .doc = doc,
@@ -79,7 +104,8 @@ constexpr OpDef binary(OpKind kind, std::string_view name, std::string_view doc,
           .infer = infer_broadcast,
           .eval_real = real,
           .eval_complex = complex,
-          .tolerance = tolerance};
+          .tolerance = tolerance,
+          .sample = sample_of};
 }
 
 // One operation in fp32, then rounded: a single rounding of fp32 beyond the one of the declared
@@ -90,23 +116,23 @@ constexpr Tolerance kLibrary{.ulps = 1, .sums = 4};
 
 }  // namespace
 
-constinit const OpDef op_add =
-    binary(OpKind::add, "add", "x + y, with broadcasting.", eval_add, eval_add, kOneRounding);
-constinit const OpDef op_sub =
-    binary(OpKind::sub, "sub", "x − y, with broadcasting.", eval_sub, eval_sub, kOneRounding);
-constinit const OpDef op_mul =
-    binary(OpKind::mul, "mul", "x · y, with broadcasting.", eval_mul, eval_mul, kOneRounding);
-constinit const OpDef op_real_div = binary(OpKind::real_div, "real_div",
-                                           "x / y, with broadcasting. Integers round toward zero; "
-                                           "dividing one by zero gives the largest or "
-                                           "smallest integer, and 0 / 0 gives 0.",
-                                           eval_real_div, eval_real_div, kOneRounding);
+constinit const OpDef op_add = binary(OpKind::add, "add", "x + y, with broadcasting.", eval_add,
+                                      eval_add, kOneRounding, sample<OpKind::add>);
+constinit const OpDef op_sub = binary(OpKind::sub, "sub", "x − y, with broadcasting.", eval_sub,
+                                      eval_sub, kOneRounding, sample<OpKind::sub>);
+constinit const OpDef op_mul = binary(OpKind::mul, "mul", "x · y, with broadcasting.", eval_mul,
+                                      eval_mul, kOneRounding, sample<OpKind::mul>);
+constinit const OpDef op_real_div =
+    binary(OpKind::real_div, "real_div",
+           "x / y, with broadcasting. Integers round toward zero; dividing one by zero gives the "
+           "largest or smallest integer, and 0 / 0 gives 0.",
+           eval_real_div, eval_real_div, kOneRounding, sample_real_div);
 constinit const OpDef op_maximum =
     binary(OpKind::maximum, "maximum",
            "The larger of x and y, with broadcasting; NaN where one of them is.", eval_maximum,
-           eval_maximum, {.ulps = 0, .sums = 0});
+           eval_maximum, {.ulps = 0, .sums = 0}, sample<OpKind::maximum>);
 constinit const OpDef op_pow =
     binary(OpKind::pow, "pow", "x to the power y, with broadcasting. Integers round toward zero.",
-           eval_pow, eval_pow, kLibrary);
+           eval_pow, eval_pow, kLibrary, sample_pow);
 
 }  // namespace anemone::mil

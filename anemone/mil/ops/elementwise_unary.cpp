@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "anemone/mil/ops/common.h"
+#include "anemone/mil/random_program.h"
 
 namespace anemone::mil {
 namespace {
@@ -53,10 +54,23 @@ constexpr ParamDef kRsqrtParams[] = {
     optional_param("epsilon", kFloats, 1e-12, "added to x"),
 };
 
+// Any operand, but for what overflows or is not defined.
+template <OpKind kind>
+bool sample(RandomProgram& random) {
+  return random.emit(kind, {{"x", random.value(kFloats, 0, 4, -RandomProgram::kLimit, 4)}});
+}
+
+template <OpKind kind>
+bool sample_positive(RandomProgram& random) {
+  const Value x = random.value(kFloats, 0, 4, 0.01);
+  if (kind != OpKind::rsqrt || random.chance(0.5)) return random.emit(kind, {{"x", x}});
+  return random.emit(kind, {{"x", x}, {"epsilon", random.real(0.001, 0.1)}});
+}
+
 constexpr OpDef unary(OpKind kind, std::string_view name, std::string_view doc,
                       void (*real)(const EvalContext<double>&),
                       void (*complex)(const EvalContext<std::complex<double>>&),
-                      Tolerance tolerance) {
+                      Tolerance tolerance, bool (*sample_of)(RandomProgram&)) {
   return {.kind = kind,
           .name = name,
           .doc = doc,
@@ -64,7 +78,8 @@ constexpr OpDef unary(OpKind kind, std::string_view name, std::string_view doc,
           .infer = infer_like_first,
           .eval_real = real,
           .eval_complex = complex,
-          .tolerance = tolerance};
+          .tolerance = tolerance,
+          .sample = sample_of};
 }
 
 constexpr Tolerance kCorrectlyRounded{.ulps = 1, .sums = 1};
@@ -73,8 +88,8 @@ constexpr Tolerance kPolynomial{.ulps = 1, .sums = 8};
 
 }  // namespace
 
-constinit const OpDef op_sqrt =
-    unary(OpKind::sqrt, "sqrt", "The square root of x.", eval_sqrt, eval_sqrt, kCorrectlyRounded);
+constinit const OpDef op_sqrt = unary(OpKind::sqrt, "sqrt", "The square root of x.", eval_sqrt,
+                                      eval_sqrt, kCorrectlyRounded, sample_positive<OpKind::sqrt>);
 constinit const OpDef op_rsqrt = {
     .kind = OpKind::rsqrt,
     .name = "rsqrt",
@@ -84,14 +99,16 @@ constinit const OpDef op_rsqrt = {
     .eval_real = eval_rsqrt,
     .eval_complex = eval_rsqrt,
     .tolerance = {.ulps = 1, .sums = 4},
+    .sample = sample_positive<OpKind::rsqrt>,
 };
-constinit const OpDef op_exp =
-    unary(OpKind::exp, "exp", "e to the power x.", eval_exp, eval_exp, kPolynomial);
-constinit const OpDef op_tanh =
-    unary(OpKind::tanh, "tanh", "The hyperbolic tangent of x.", eval_tanh, eval_tanh, kPolynomial);
+constinit const OpDef op_exp = unary(OpKind::exp, "exp", "e to the power x.", eval_exp, eval_exp,
+                                     kPolynomial, sample<OpKind::exp>);
+constinit const OpDef op_tanh = unary(OpKind::tanh, "tanh", "The hyperbolic tangent of x.",
+                                      eval_tanh, eval_tanh, kPolynomial, sample<OpKind::tanh>);
 constinit const OpDef op_sigmoid =
-    unary(OpKind::sigmoid, "sigmoid", "1 / (1 + e^−x).", eval_sigmoid, eval_sigmoid, kPolynomial);
-constinit const OpDef op_silu =
-    unary(OpKind::silu, "silu", "x / (1 + e^−x).", eval_silu, eval_silu, kPolynomial);
+    unary(OpKind::sigmoid, "sigmoid", "1 / (1 + e^−x).", eval_sigmoid, eval_sigmoid, kPolynomial,
+          sample<OpKind::sigmoid>);
+constinit const OpDef op_silu = unary(OpKind::silu, "silu", "x / (1 + e^−x).", eval_silu, eval_silu,
+                                      kPolynomial, sample<OpKind::silu>);
 
 }  // namespace anemone::mil

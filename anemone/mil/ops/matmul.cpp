@@ -6,6 +6,7 @@
 #include "anemone/base/error.h"
 #include "anemone/mil/ops/common.h"
 #include "anemone/mil/ops/product.h"
+#include "anemone/mil/random_program.h"
 
 namespace anemone::mil {
 namespace {
@@ -98,6 +99,25 @@ void eval(const EvalContext<T>& context) {
                   });
 }
 
+// y's shape is made to fit x: the same inner dimension, and a batch that broadcasts.
+bool sample(RandomProgram& random) {
+  const Value x = random.value(kNumbers, 1, 4);
+  const Shape& shape = random.shape_of(x);
+  const bool transpose_x = shape.rank() > 1 && random.chance(0.3);
+  const bool transpose_y = random.chance(0.3);
+  const std::int64_t k = shape[shape.rank() - (transpose_x ? 2 : 1)], n = random.integer(1, 6);
+  Shape other;
+  if (shape.rank() > 2 && random.chance(0.7)) {
+    for (const std::int64_t dim : leading(shape)) other.push_back(random.chance(0.3) ? 1 : dim);
+  }
+  other.push_back(transpose_y ? n : k);
+  other.push_back(transpose_y ? k : n);
+  const Value y = random.value_of(Type::tensor(random.type(x).dtype, other));
+  return random.emit(
+      OpKind::matmul,
+      {{"x", x}, {"y", y}, {"transpose_x", transpose_x}, {"transpose_y", transpose_y}});
+}
+
 }  // namespace
 
 constinit const OpDef op_matmul = {
@@ -115,6 +135,7 @@ constinit const OpDef op_matmul = {
     .eval_complex = eval,
     .tolerance = {.ulps = 1, .sums = 1, .magnitude_from_absolute_inputs = true},
     .terms = terms,
+    .sample = sample,
 };
 
 }  // namespace anemone::mil

@@ -2,9 +2,11 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "anemone/base/error.h"
 #include "anemone/mil/ops/common.h"
+#include "anemone/mil/random_program.h"
 
 namespace anemone::mil {
 namespace {
@@ -87,10 +89,19 @@ void eval_max(const EvalContext<T>& context) {
   });
 }
 
+template <OpKind kind>
+bool sample(RandomProgram& random) {
+  const Value x = random.value(kNumbers);
+  std::vector<Builder::Argument> arguments{{"x", x}};
+  if (random.chance(0.8)) arguments.emplace_back("axes", random.subset(random.shape_of(x).rank()));
+  if (random.chance(0.7)) arguments.emplace_back("keep_dims", random.chance(0.5));
+  return random.emit(kind, std::move(arguments));
+}
+
 constexpr OpDef reduction(OpKind kind, std::string_view name, std::string_view doc,
                           void (*real)(const EvalContext<double>&),
                           void (*complex)(const EvalContext<std::complex<double>>&),
-                          Tolerance tolerance) {
+                          Tolerance tolerance, bool (*sample_of)(RandomProgram&)) {
   return {.kind = kind,
           .name = name,
           .doc = doc,
@@ -99,7 +110,8 @@ constexpr OpDef reduction(OpKind kind, std::string_view name, std::string_view d
           .eval_real = real,
           .eval_complex = complex,
           .tolerance = tolerance,
-          .terms = terms};
+          .terms = terms,
+          .sample = sample_of};
 }
 
 constexpr Tolerance kSum{.ulps = 1, .sums = 1, .magnitude_from_absolute_inputs = true};
@@ -109,12 +121,13 @@ constexpr Tolerance kMean{.ulps = 1, .sums = 2, .magnitude_from_absolute_inputs 
 }  // namespace
 
 constinit const OpDef op_reduce_sum =
-    reduction(OpKind::reduce_sum, "reduce_sum", "The sum over the axes.", eval_sum, eval_sum, kSum);
-constinit const OpDef op_reduce_mean =
-    reduction(OpKind::reduce_mean, "reduce_mean",
-              "The mean over the axes. Integers round toward zero.", eval_mean, eval_mean, kMean);
+    reduction(OpKind::reduce_sum, "reduce_sum", "The sum over the axes.", eval_sum, eval_sum, kSum,
+              sample<OpKind::reduce_sum>);
+constinit const OpDef op_reduce_mean = reduction(
+    OpKind::reduce_mean, "reduce_mean", "The mean over the axes. Integers round toward zero.",
+    eval_mean, eval_mean, kMean, sample<OpKind::reduce_mean>);
 constinit const OpDef op_reduce_max = reduction(
     OpKind::reduce_max, "reduce_max", "The largest element over the axes; NaN if one of them is.",
-    eval_max, eval_max, {.ulps = 0, .sums = 0});
+    eval_max, eval_max, {.ulps = 0, .sums = 0}, sample<OpKind::reduce_max>);
 
 }  // namespace anemone::mil

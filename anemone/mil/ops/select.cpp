@@ -1,5 +1,6 @@
 // select: one of two tensors, element by element.
 #include "anemone/mil/ops/common.h"
+#include "anemone/mil/random_program.h"
 
 namespace anemone::mil {
 namespace {
@@ -37,6 +38,12 @@ void eval(const EvalContext<T>& context) {
       });
 }
 
+bool sample(RandomProgram& random) {
+  const Value a = random.value(kAnyNumber), b = random.partner(a);
+  const Value cond = random.value_of(Type::tensor(DType::boolean, random.shape_of(a)));
+  return random.emit(OpKind::select, {{"cond", cond}, {"a", a}, {"b", b}});
+}
+
 }  // namespace
 
 constinit const OpDef op_select = {
@@ -48,6 +55,7 @@ constinit const OpDef op_select = {
     .eval_real = eval,
     .eval_complex = eval,
     .tolerance = {.ulps = 0, .sums = 0},
+    .sample = sample,
 };
 
 }  // namespace anemone::mil

@@ -5,6 +5,7 @@
 
 #include "anemone/base/error.h"
 #include "anemone/mil/ops/common.h"
+#include "anemone/mil/random_program.h"
 
 namespace anemone::mil {
 namespace {
@@ -128,6 +129,56 @@ void eval_transpose(const EvalContext<T>& context) {
                contiguous_strides(out.shape));
 }
 
+bool sample_identity(RandomProgram& random) {
+  return random.emit(OpKind::identity, {{"x", random.value(kAnyNumber)}});
+}
+
+// Two neighbours merged, or one dimension cut in two, or all in one; one dimension perhaps as -1.
+bool sample_reshape(RandomProgram& random) {
+  const Value x = random.value(kAnyNumber);
+  Shape to = random.shape_of(x);
+  for (int change = 0; change < 2; ++change) {
+    const int rank = to.rank();
+    if (rank > 1 && random.chance(0.5)) {
+      const int axis = static_cast<int>(random.integer(0, rank - 2));
+      to[axis] *= to[axis + 1];
+      to.erase(axis + 1);
+    } else if (rank > 0 && rank < 5) {
+      const int axis = static_cast<int>(random.integer(0, rank - 1));
+      const std::int64_t factor = to[axis] % 2 == 0 ? 2 : to[axis] % 3 == 0 ? 3 : 1;
+      to[axis] /= factor;
+      to.insert(axis, factor);
+    }
+  }
+  std::vector<std::int64_t> dims(to.begin(), to.end());
+  if (!dims.empty() && random.chance(0.3)) {
+    dims[static_cast<std::size_t>(random.integer(0, to.rank() - 1))] = -1;
+  }
+  return random.emit(OpKind::reshape, {{"x", x}, {"shape", dims}});
+}
+
+bool sample_expand(RandomProgram& random) {
+  const Value x = random.value(kAnyNumber, 0, 3);
+  const auto count = random.integer(1, 4 - random.shape_of(x).rank());
+  std::vector<std::int64_t> axes =
+      random.permutation(random.shape_of(x).rank() + static_cast<int>(count));
+  axes.resize(static_cast<std::size_t>(count));
+  return random.emit(OpKind::expand_dims, {{"x", x}, {"axes", axes}});
+}
+
+bool sample_squeeze(RandomProgram& random) {
+  const Value x = random.value(kAnyNumber, 1);
+  if (random.chance(0.3)) return random.emit(OpKind::squeeze, {{"x", x}});
+  return random.emit(OpKind::squeeze,
+                     {{"x", x}, {"axes", random.subset(random.shape_of(x).rank())}});
+}
+
+bool sample_transpose(RandomProgram& random) {
+  const Value x = random.value(kAnyNumber, 1, 5);
+  return random.emit(OpKind::transpose,
+                     {{"x", x}, {"perm", random.permutation(random.shape_of(x).rank())}});
+}
+
 constexpr Tolerance kExact{.ulps = 0, .sums = 0};
 
 }  // namespace
@@ -141,6 +192,7 @@ constinit const OpDef op_identity = {
     .eval_real = eval_copy,
     .eval_complex = eval_copy,
     .tolerance = kExact,
+    .sample = sample_identity,
 };
 
 constinit const OpDef op_reshape = {
@@ -152,6 +204,7 @@ constinit const OpDef op_reshape = {
     .eval_real = eval_copy,
     .eval_complex = eval_copy,
     .tolerance = kExact,
+    .sample = sample_reshape,
 };
 
 constinit const OpDef op_expand_dims = {
@@ -163,6 +216,7 @@ constinit const OpDef op_expand_dims = {
     .eval_real = eval_copy,
     .eval_complex = eval_copy,
     .tolerance = kExact,
+    .sample = sample_expand,
 };
 
 constinit const OpDef op_squeeze = {
@@ -174,6 +228,7 @@ constinit const OpDef op_squeeze = {
     .eval_real = eval_copy,
     .eval_complex = eval_copy,
     .tolerance = kExact,
+    .sample = sample_squeeze,
 };
 
 constinit const OpDef op_transpose = {
@@ -185,6 +240,7 @@ constinit const OpDef op_transpose = {
     .eval_real = eval_transpose,
     .eval_complex = eval_transpose,
     .tolerance = kExact,
+    .sample = sample_transpose,
 };
 
 }  // namespace anemone::mil

@@ -2,9 +2,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "anemone/base/error.h"
 #include "anemone/mil/ops/common.h"
+#include "anemone/mil/random_program.h"
 
 namespace anemone::mil {
 namespace {
@@ -154,6 +156,61 @@ void eval_index(const EvalContext<T>& context) {
                contiguous_strides(out.shape));
 }
 
+bool sample_size(RandomProgram& random) {
+  const Value x = random.value(kAnyNumber, 1);
+  const Shape shape = random.shape_of(x);
+  std::vector<std::int64_t> begin, size;
+  for (const std::int64_t dim : shape) {
+    begin.push_back(random.integer(0, dim - 1));
+    size.push_back(random.chance(0.3) ? -1 : random.integer(1, dim - begin.back()));
+    if (random.chance(0.2)) begin.back() -= dim;
+  }
+  if (random.chance(0.2)) {  // begin may be an input; any of these lies inside x along every axis
+    std::int64_t room = RandomProgram::kLimit;
+    for (int axis = 0; axis < shape.rank(); ++axis) {
+      std::int64_t& count = size[static_cast<std::size_t>(axis)];
+      if (count == -1) count = (shape[axis] + 1) / 2;
+      room = std::min(room, shape[axis] - count);
+    }
+    const Value at =
+        random.fresh(Type::tensor(DType::int32, {shape.rank()}), 0, static_cast<double>(room));
+    return random.emit(OpKind::slice_by_size, {{"x", x}, {"begin", at}, {"size", size}});
+  }
+  return random.emit(OpKind::slice_by_size, {{"x", x}, {"begin", begin}, {"size", size}});
+}
+
+// Never an empty slice: those are tested by hand.
+bool sample_index(RandomProgram& random) {
+  const Value x = random.value(kAnyNumber, 1);
+  std::vector<std::int64_t> begin, end, stride;
+  std::vector<double> from_start, to_end, squeeze;
+  for (const std::int64_t dim : random.shape_of(x)) {
+    std::int64_t first = random.integer(0, dim - 1), last = random.integer(first, dim - 1) + 1;
+    stride.push_back(random.integer(1, 3));
+    if (random.chance(0.2)) {  // backward, from the last to before the first
+      std::swap(first, last);
+      --first, --last;
+      stride.back() = -stride.back();
+      if (last < 0) last -= dim;
+    }
+    begin.push_back(random.chance(0.2) ? first - dim : first);
+    end.push_back(last);
+    from_start.push_back(stride.back() > 0 && random.chance(0.2) ? 1 : 0);
+    to_end.push_back(stride.back() > 0 && random.chance(0.2) ? 1 : 0);
+    squeeze.push_back(random.chance(0.15) ? 1 : 0);
+  }
+  const auto mask = [](const std::vector<double>& bits) {
+    return Constant::numbers(DType::boolean, {static_cast<std::int64_t>(bits.size())}, bits);
+  };
+  return random.emit(OpKind::slice_by_index, {{"x", x},
+                                              {"begin", begin},
+                                              {"end", end},
+                                              {"stride", stride},
+                                              {"begin_mask", mask(from_start)},
+                                              {"end_mask", mask(to_end)},
+                                              {"squeeze_mask", mask(squeeze)}});
+}
+
 }  // namespace
 
 constinit const OpDef op_slice_by_size = {
@@ -165,6 +222,7 @@ constinit const OpDef op_slice_by_size = {
     .eval_real = eval_size,
     .eval_complex = eval_size,
     .tolerance = {.ulps = 0, .sums = 0},
+    .sample = sample_size,
 };
 
 constinit const OpDef op_slice_by_index = {
@@ -176,6 +234,7 @@ constinit const OpDef op_slice_by_index = {
     .eval_real = eval_index,
     .eval_complex = eval_index,
     .tolerance = {.ulps = 0, .sums = 0},
+    .sample = sample_index,
 };
 
 }  // namespace anemone::mil

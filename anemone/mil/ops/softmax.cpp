@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "anemone/mil/ops/common.h"
+#include "anemone/mil/random_program.h"
 
 namespace anemone::mil {
 namespace {
@@ -53,6 +54,13 @@ void eval(const EvalContext<T>& context) {
   }
 }
 
+bool sample(RandomProgram& random) {
+  const Value x = random.value(kFloats, 1);
+  const int rank = random.shape_of(x).rank();
+  if (random.chance(0.3)) return random.emit(OpKind::softmax, {{"x", x}});
+  return random.emit(OpKind::softmax, {{"x", x}, {"axis", random.integer(-rank, rank - 1)}});
+}
+
 }  // namespace
 
 constinit const OpDef op_softmax = {
@@ -66,6 +74,7 @@ constinit const OpDef op_softmax = {
     // Each exponential, the sum of all, and the division.
     .tolerance = {.ulps = 1, .sums = 12},
     .terms = terms,
+    .sample = sample,
 };
 
 }  // namespace anemone::mil
