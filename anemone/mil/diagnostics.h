@@ -13,6 +13,7 @@
 namespace anemone::mil {
 
 enum class Severity { note, warning, error };
+const char* severity_name(Severity severity);
 
 struct Diagnostic {
   Severity severity = Severity::error;
@@ -33,12 +34,16 @@ class Diagnostics {
   bool has_errors() const { return errors_ > 0; }
   std::size_t error_count() const { return errors_; }
   bool full() const { return errors_ >= kMaxErrors; }
-  const std::vector<Diagnostic>& all() const { return all_; }
-  std::string render()
-      const;  // every diagnostic with its line and caret; long lines are cut around it
+  // In the order of the text, a note behind what it explains.
+  std::vector<Diagnostic> all() const;
+  const std::string& file() const { return file_; }
+  std::string summary() const;  // "2 errors in model.mil"
+  // Every diagnostic with its line and caret; long lines are cut around it.
+  std::string render() const;
   void throw_if_errors() const;  // throws DiagnosticError
 
  private:
+  void add(Severity severity, SourceLocation location, std::string message);
   std::string file_;
   std::string_view text_;  // must outlive this object
   std::vector<Diagnostic> all_;
@@ -48,7 +53,12 @@ class Diagnostics {
 // Several problems of one file at once; what() is the rendered text.
 class DiagnosticError : public Error {
  public:
-  explicit DiagnosticError(const std::string& rendered) : Error(rendered) {}
+  DiagnosticError(const std::string& rendered, std::string summary)
+      : Error(rendered), summary_(std::move(summary)) {}
+  const std::string& summary() const { return summary_; }
+
+ private:
+  std::string summary_;
 };
 
 }  // namespace anemone::mil

@@ -33,7 +33,11 @@ struct Value {
 struct ValueInfo {
   std::string name;
   Type type;
-  std::int32_t op = -1;     // index of the operation that defines it; -1: a function input
+  std::int32_t op = -1;  // index of the operation that defines it, or one of the following
+  static constexpr std::int32_t kInput = -1;  // an input of the function
+  // Defined by a statement that the parser reported and left out (only in programs with errors):
+  // what is known is the declared type, and nothing more is said about it.
+  static constexpr std::int32_t kLeftOut = -2;
   std::int32_t result = 0;  // which of that operation's results
   SourceLocation location;
 };
