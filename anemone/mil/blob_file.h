@@ -3,8 +3,8 @@
 //
 //   0    uint32 count of records, uint32 version (2), 56 reserved bytes
 //   64   record: uint32 sentinel 0xDEADBEEF, uint32 data type, uint64 size in bytes, uint64 offset
-//   of the data from the
-//        start of the file, uint64 padding bits (sub-byte types), 32 reserved bytes
+//        of the data from the start of the file, uint64 padding bits (sub-byte types), 32 reserved
+//        bytes
 //   then the data; records and data begin at multiples of 64. BLOBFILE(offset = …) in a program
 //   addresses a record.
 #pragma once
@@ -19,6 +19,8 @@
 #include "anemone/mil/constant.h"
 
 namespace anemone::mil {
+
+inline constexpr std::uint64_t kFirstBlobRecord = 64;  // the offset of a file's first record
 
 struct BlobRecord {
   DType dtype;
@@ -45,8 +47,10 @@ class BlobReader {
 class BlobWriter {
  public:
   explicit BlobWriter(const std::filesystem::path& path) : path_(path) {}
-  std::uint64_t add(DType dtype, std::span<const std::byte> data);  // returns the record's offset
-  Status finish();                                                  // writes and syncs the file
+  // Returns the record's offset. Throws Error for a type that blob files do not have (bool, fp64,
+  // 64-bit integers, strings).
+  std::uint64_t add(DType dtype, std::span<const std::byte> data);
+  Status finish();  // writes and syncs the file
 
  private:
   std::filesystem::path path_;
