@@ -12,6 +12,7 @@
 #include "anemone/base/nearest_name.h"
 #include "anemone/base/version.h"
 #include "anemone/cli/command.h"
+#include "anemone/mil/diagnostics.h"
 
 namespace anemone::cli {
 namespace {
@@ -88,6 +89,8 @@ int run(int argc, char** argv) {
 int main(int argc, char** argv) {
   try {
     return anemone::cli::run(argc, argv);
+  } catch (const anemone::mil::DiagnosticError& error) {  // several lines, each with its place
+    fmt::print(stderr, "{}anemone: error: {}\n", error.what(), error.summary());
   } catch (const anemone::Error& error) {
     fmt::print(stderr, "anemone: error: {}\n", error.what());
   } catch (const std::exception& error) {  // out of memory, a bug: still no silent death

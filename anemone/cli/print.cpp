@@ -1,0 +1,41 @@
+// `anemone print`: a MIL program as our printer writes it, in either spelling.
+#include <fmt/core.h>
+
+#include <memory>
+#include <string>
+
+#include "anemone/cli/command.h"
+#include "anemone/mil/parser.h"
+#include "anemone/mil/printer.h"
+
+namespace anemone::cli {
+namespace {
+
+struct Flags {
+  std::string file;
+  std::string version;
+};
+
+Run setup(CLI::App& app) {
+  auto flags = std::make_shared<Flags>();
+  app.add_option("file", flags->file, "MIL text to print")->required()->type_name("FILE.mil");
+  app.add_option("--version", flags->version,
+                 "spelling of scalars: 1.0 as tensors of no dimensions, 1.3 bare (default: as in "
+                 "the file)")
+      ->check(CLI::IsMember({"1.0", "1.3"}));
+  return [flags] {
+    mil::Program program = mil::load_program(flags->file);
+    if (!flags->version.empty()) program.version = flags->version;
+    fmt::print("{}", mil::print(program));
+    return kExitOk;
+  };
+}
+
+}  // namespace
+
+const Command print_command = {"print", "Print MIL text in its canonical form",
+                               "  anemone print model.mil\n"
+                               "  anemone print model.mil --version 1.0 > model_ios17.mil",
+                               setup};
+
+}  // namespace anemone::cli

@@ -1,2 +1,0 @@
-// elementwise_impl.h for AVX2.
-#include "anemone/kernels/elementwise/elementwise_impl.h"

@@ -1,2 +1,0 @@
-// elementwise_impl.h for any processor.
-#include "anemone/kernels/elementwise/elementwise_impl.h"

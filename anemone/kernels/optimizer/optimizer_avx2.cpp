@@ -1,2 +1,0 @@
-// optimizer_impl.h for AVX2.
-#include "anemone/kernels/optimizer/optimizer_impl.h"

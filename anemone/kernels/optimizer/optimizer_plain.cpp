@@ -1,2 +1,0 @@
-// optimizer_impl.h for any processor.
-#include "anemone/kernels/optimizer/optimizer_impl.h"

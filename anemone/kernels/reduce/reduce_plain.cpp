@@ -1,2 +1,0 @@
-// reduce_impl.h for any processor.
-#include "anemone/kernels/reduce/reduce_impl.h"
