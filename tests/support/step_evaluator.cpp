@@ -231,4 +231,8 @@ int count_operations(const nn::StepGraph& graph) {
   return count;
 }
 
+double rounding(int operations, DType dtype) {
+  return std::sqrt(operations) * unit_roundoff(dtype);
+}
+
 }  // namespace anemone::test

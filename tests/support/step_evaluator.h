@@ -79,9 +79,13 @@ double distance(const std::vector<double>& a,
                 const std::vector<double>& b);  // norm(a - b); sizes must agree
 double unit_roundoff(DType dtype);              // 2^-11 for fp16, 2^-24 for fp32
 
-// Operations other than const in the programs of a step: an upper bound of how often a value is
-// rounded on its way.
+// Operations other than const: an upper bound of how often a value is rounded on its way.
 int count_operations(const mil::Function& function);
 int count_operations(const nn::StepGraph& graph);
+
+// How far, relative to its norm, rounding may move a tensor that so many operations lead to: each
+// rounds every element once, by at most the unit roundoff, independently of the others, so the
+// errors add up in squares.
+double rounding(int operations, DType dtype);
 
 }  // namespace anemone::test
