@@ -52,8 +52,10 @@ mil::Value causal_mask(mil::Builder& b, std::int64_t seq, DType dtype) {
 }
 
 mil::Value probabilities(mil::Builder& b, const ModelConfig& config, mil::Value q, mil::Value k) {
-  const auto scores =
-      product(b, scaled_heads(b, config, q), split_heads(b, config, k), {.x = true}, "scores");
+  // One after the other: compilers differ in the order in which they evaluate arguments.
+  const auto queries = scaled_heads(b, config, q);
+  const auto keys = split_heads(b, config, k);
+  const auto scores = product(b, queries, keys, {.x = true}, "scores");
   const auto mask = causal_mask(b, config.seq, b.dtype(q));
   const auto masked = b.add({{"x", scores}, {"y", mask}}, "masked_scores");
   return b.softmax({{"x", masked}, {"axis", -1}}, "probabilities");

@@ -85,8 +85,10 @@ void build_sdpa_bwd2(KernelBuilder& k) {
   const auto dp = k.input("dp", rows);
   const auto q = k.input("q", k.config.q_dim());
   const auto key = k.input("k", k.config.kv_dim());
-  const AttentionGradsSecond grads = attention_backward_second(
-      k.b, k.config, channels_to_rows(k, probs), channels_to_rows(k, dp), q, key);
+  const auto probs_rows = channels_to_rows(k, probs);
+  const auto dp_rows = channels_to_rows(k, dp);
+  const AttentionGradsSecond grads =
+      attention_backward_second(k.b, k.config, probs_rows, dp_rows, q, key);
   k.output(grads.dq, "dq");
   k.output(grads.dk, "dk");
 }
