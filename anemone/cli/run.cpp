@@ -1,0 +1,206 @@
+// `anemone run`: compiles a function of a MIL program on an engine and runs it on given inputs.
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "anemone/base/error.h"
+#include "anemone/cli/array_argument.h"
+#include "anemone/cli/command.h"
+#include "anemone/engine/engines.h"
+#include "anemone/mil/parser.h"
+
+namespace anemone::cli {
+namespace {
+
+struct Options {
+  std::string file, function, engine = "auto", precision = "fp16", fill;
+  std::vector<std::string> inputs, outputs;
+  int threads = 0, time = 0;
+  std::uint64_t seed = 42;
+  bool explain = false;
+};
+
+// FILE.mil, or the model.mil in a compiled Core ML model's folder.
+std::filesystem::path program_file(const std::string& given) {
+  const std::filesystem::path path(given);
+  return std::filesystem::is_directory(path) ? path / "model.mil" : path;
+}
+
+const mil::Function& find_function(const mil::Program& program, const std::string& name) {
+  if (name.empty()) return program.main();
+  if (const mil::Function* function = program.find(name)) return *function;
+  std::string known;
+  for (const mil::Function& function : program.functions) {
+    known += (known.empty() ? "" : ", ") + function.name;
+  }
+  throw Error("no function '" + name + "'", "--function", known);
+}
+
+std::string port_names(const std::vector<engine::Port>& ports) {
+  std::string text;
+  for (const engine::Port& port : ports) text += (text.empty() ? "" : ", ") + port.name;
+  return text;
+}
+
+// name → value, each name one of `ports`.
+std::map<std::string, std::string> by_name(const std::vector<std::string>& arguments,
+                                           const std::vector<engine::Port>& ports,
+                                           const std::string& flag) {
+  std::map<std::string, std::string> values;
+  for (const std::string& argument : arguments) {
+    ArrayArgument parsed = parse_array_argument(argument, flag);
+    const bool known = std::any_of(ports.begin(), ports.end(), [&](const engine::Port& port) {
+      return port.name == parsed.name;
+    });
+    if (!known) throw Error("no '" + parsed.name + "' in this program", flag, port_names(ports));
+    if (!values.emplace(parsed.name, parsed.value).second) {
+      throw Error("'" + parsed.name + "' is given twice", flag);
+    }
+  }
+  return values;
+}
+
+using Surfaces = std::vector<std::unique_ptr<engine::Surface>>;
+
+Surfaces make_surfaces(engine::Engine& engine, const std::vector<engine::BufferSpec>& specs) {
+  Surfaces surfaces;
+  for (const engine::BufferSpec& spec : specs) surfaces.push_back(engine.make_surface(spec));
+  return surfaces;
+}
+
+std::vector<engine::Surface*> pointers(const Surfaces& surfaces) {
+  std::vector<engine::Surface*> all;
+  for (const auto& surface : surfaces) all.push_back(surface.get());
+  return all;
+}
+
+void fill_inputs(const Options& options, const std::vector<engine::Port>& ports,
+                 const Surfaces& surfaces, std::vector<std::string>& notes) {
+  auto values = by_name(options.inputs, ports, "--input");
+  std::uint64_t seed = options.seed;
+  for (const engine::Port& port : ports) {
+    std::string value = values.contains(port.name) ? values[port.name] : options.fill;
+    if (value.empty()) {
+      throw Error(fmt::format("input '{}' ({} {}) is not given", port.name, dtype_name(port.dtype),
+                              port.shape.to_string()),
+                  {},
+                  fmt::format("--input {0}=@FILE.npy, {0}=zeros, {0}=random or {0}=NUMBER; or "
+                              "--fill random for all that are not given",
+                              port.name));
+    }
+    const std::vector<double> numbers = make_values(port, value, seed++, notes);
+    const engine::HostAccess access(*surfaces[static_cast<std::size_t>(port.buffer)],
+                                    engine::Access::write);
+    engine::write_port(access.data(), port, numbers);
+  }
+}
+
+void report_outputs(const Options& options, const std::vector<engine::Port>& ports,
+                    const Surfaces& surfaces, std::vector<std::string>& notes) {
+  const auto files = by_name(options.outputs, ports, "--output");
+  for (const engine::Port& port : ports) {
+    std::vector<double> values(static_cast<std::size_t>(port.shape.elements()));
+    {
+      const engine::HostAccess access(*surfaces[static_cast<std::size_t>(port.buffer)],
+                                      engine::Access::read);
+      engine::read_port(access.data(), port, values);
+    }
+    fmt::print("{}\n", summarize(port, values));
+    const auto file = files.find(port.name);
+    if (file == files.end()) continue;
+    const bool marked = file->second.starts_with('@');
+    write_values(port, values, file->second.substr(marked ? 1 : 0), notes);
+  }
+}
+
+void run_once(engine::Binding& binding) {
+  if (Status status = binding.run(); !status.ok()) throw Error(status.message);
+}
+
+double median_milliseconds(engine::Binding& binding, int runs) {
+  std::vector<double> times;
+  for (int i = 0; i < runs; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    run_once(binding);
+    const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
+    times.push_back(took.count());
+  }
+  const auto middle = times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2);
+  std::nth_element(times.begin(), middle, times.end());
+  return *middle;
+}
+
+int run_program(const Options& options) {
+  const std::filesystem::path file = program_file(options.file);
+  const mil::Program program = mil::load_program(file);
+  const mil::Function& function = find_function(program, options.function);
+  const auto engine = engine::make_engine(options.engine, {options.threads});
+  if (const engine::Support support = engine->supports(function); !support.ok) {
+    throw Error(
+        fmt::format("the engine {} does not take this program: {}", engine->name(), support.reason),
+        file.string());
+  }
+  engine::CompileOptions compile;
+  compile.name = file.stem().string();
+  compile.model_directory = file.has_parent_path() ? file.parent_path() : ".";
+  if (options.precision == "bf16") compile.products = engine::ProductPrecision::bf16;
+  const auto executable = engine->compile(function, compile);
+  if (options.explain) fmt::print("{}", executable->explain());
+
+  const Surfaces inputs = make_surfaces(*engine, executable->input_buffers());
+  const Surfaces outputs = make_surfaces(*engine, executable->output_buffers());
+  by_name(options.outputs, executable->outputs(), "--output");  // complain before the work
+  std::vector<std::string> notes;
+  fill_inputs(options, executable->inputs(), inputs, notes);
+  const auto binding = executable->bind(pointers(inputs), pointers(outputs));
+  run_once(*binding);
+  report_outputs(options, executable->outputs(), outputs, notes);
+  for (const std::string& note : notes) fmt::print(stderr, "anemone: note: {}\n", note);
+  if (options.time > 0) {
+    fmt::print("{:.3f} ms, median of {} runs on {}\n", median_milliseconds(*binding, options.time),
+               options.time, engine->name());
+  }
+  return kExitOk;
+}
+
+Run setup(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  app.add_option("FILE", options->file, "A MIL program, or the folder of a compiled model")
+      ->required();
+  app.add_option("--input", options->inputs,
+                 "NAME=@FILE.npy, NAME=zeros, NAME=random or NAME=NUMBER; once per input")
+      ->allow_extra_args(false);
+  app.add_option("--fill", options->fill,
+                 "zeros, random or a number for inputs that are not given");
+  app.add_option("--output", options->outputs, "NAME=@FILE.npy: write this output; may be repeated")
+      ->allow_extra_args(false);
+  app.add_option("--function", options->function, "Which function; default: main, or the only one");
+  app.add_option("--engine", options->engine, "auto, cpu, reference, …")->capture_default_str();
+  app.add_option("--threads", options->threads, "0 = what affinity and cgroup allow")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--precision", options->precision,
+                 "How products of fp16 values are computed: fp16, or bf16 (rounded first, faster)")
+      ->check(CLI::IsMember({"fp16", "bf16"}))
+      ->capture_default_str();
+  app.add_option("--seed", options->seed, "Of random inputs")->capture_default_str();
+  app.add_option("--time", options->time, "Run this many times more and print the median time")
+      ->check(CLI::NonNegativeNumber);
+  app.add_flag("--explain", options->explain, "Print what each step of the program became");
+  return [options] { return run_program(*options); };
+}
+
+}  // namespace
+
+const Command run_command = {
+    "run", "Run a MIL program on given inputs",
+    "  anemone run model.mil --input x=@x.npy --output y=@y.npy\n"
+    "  anemone run model.mlmodelc --fill random --engine reference --explain",
+    setup};
+
+}  // namespace anemone::cli
