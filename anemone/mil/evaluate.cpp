@@ -187,31 +187,65 @@ TensorMap<T> evaluate_checked(const Function& function, const TensorMap<T>& inpu
 
 }  // namespace
 
+namespace {
+
+void check_defined(const Function& function, const Operation& op,
+                   const std::vector<bool>& defined) {
+  for (const auto& argument : op.arguments) {
+    for (const Value value : argument) {
+      const auto index = static_cast<std::size_t>(value.index);
+      if (!value.valid() || index >= defined.size() || !defined[index]) {
+        throw Error("an argument that is not defined before it is used",
+                    fmt::format("{}: {}", function.name, op_name(op.kind)));
+      }
+    }
+  }
+}
+
+void check_results(const Function& function, const Operation& op) {
+  const std::vector<Type> types = infer_types(function, op);
+  const std::string name(op_name(op.kind));
+  if (types.size() != op.results.size()) {
+    throw Error(fmt::format("{} results are named", op.results.size()), name,
+                std::to_string(types.size()));
+  }
+  for (std::size_t i = 0; i < types.size(); ++i) {
+    const Type& declared = function.type(op.results[i]);
+    if (declared == types[i]) continue;
+    throw Error(
+        fmt::format("{} is declared as {}", function.name_of(op.results[i]), declared.to_string()),
+        name, types[i].to_string());
+  }
+}
+
+}  // namespace
+
 void check_evaluable(const Function& function) {
+  std::vector<bool> defined(function.values.size());
   for (const Value input : function.inputs) {
     if (!holds_numbers(function.type(input))) {
       throw Error(
           fmt::format("input {} is {}", function.name_of(input), function.type(input).to_string()),
           function.name, "a tensor of numbers");
     }
+    check_size(function.info(input));
+    defined[static_cast<std::size_t>(input.index)] = true;
   }
   for (const Operation& op : function.ops) {
-    const std::vector<Type> types = infer_types(function, op);
-    const std::string name(op_name(op.kind));
-    if (types.size() != op.results.size()) {
-      throw Error(fmt::format("{} results are named", op.results.size()), name,
-                  std::to_string(types.size()));
-    }
-    for (std::size_t i = 0; i < types.size(); ++i) {
-      const Type& declared = function.type(op.results[i]);
-      if (!(declared == types[i])) {
-        throw Error(fmt::format("{} is declared as {}", function.name_of(op.results[i]),
-                                declared.to_string()),
-                    name, types[i].to_string());
-      }
+    check_defined(function, op, defined);
+    check_results(function, op);
+    for (const Value result : op.results) {
+      check_size(function.info(result));
+      defined[static_cast<std::size_t>(result.index)] = true;
     }
   }
-  for (const ValueInfo& info : function.values) check_size(info);
+  for (const Value output : function.outputs) {
+    if (!defined[static_cast<std::size_t>(output.index)] || !holds_numbers(function.type(output))) {
+      throw Error(
+          "output " + function.name_of(output) + " is not a tensor of numbers that is computed",
+          function.name);
+    }
+  }
 }
 
 template <class T>
