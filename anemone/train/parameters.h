@@ -39,8 +39,8 @@ class ParameterList {
   // For checkpoints: "param.NAME", "adam.m.NAME", "adam.v.NAME", and "grad.NAME" when asked for.
   std::vector<NamedTensor> tensors(bool with_gradient) const;
   void load(const SafetensorsReader& reader, bool with_gradient);
-  // Values only, by parameter name; a safetensors file with exactly these names and shapes
-  // (--init).
+  // Values only, by parameter name (--init): a safetensors file with exactly these names and
+  // shapes, or a checkpoint's.
   void load_values(const SafetensorsReader& reader);
 
  private:
@@ -66,5 +66,7 @@ class Drand48 {
 // The original's order: wq and wk interleaved element by element, then wv and wo interleaved, then
 // w1, w2, w3; norms 1.
 void initialize_original(ParameterList& parameters, std::uint32_t seed);
+// Each parameter as its spec says, in the list's order.
+void initialize_uniform(ParameterList& parameters, std::uint32_t seed);
 
 }  // namespace anemone::train
