@@ -1,6 +1,9 @@
 // From a step graph and the ports of its compiled kernels to memory: a pure function that gives
-// every global tensor a surface, lets kernels share surfaces where their layouts agree, and inserts
+// every global tensor a home, lets kernels share surfaces where their layouts agree, and inserts
 // copies only where they do not.
+//
+// Surfaces are not reused for other tensors within a step: weight gradients read them late, and a
+// non-finite number is traced back through them.
 #pragma once
 
 #include <cstdint>
@@ -41,12 +44,14 @@ struct PlannedCopy {
 struct StepPlan {
   std::vector<PlannedSurface> surfaces;
   std::vector<std::vector<int>> input_surfaces, output_surfaces;  // per call, per buffer
-  std::vector<PlannedCopy> copies;
-  std::map<std::string, TensorHome, std::less<>> tensors;  // every global tensor
+  std::vector<PlannedCopy> copies;                                // in the order of their calls
+  std::map<std::string, TensorHome, std::less<>> tensors;         // every global tensor
   std::size_t bytes() const;
 };
 
-// Throws Error when a call reads a tensor that nothing wrote before it.
+// The host writes graph.input, .target and .loss_scale; one that no call reads gets no home.
+// Throws Error when a call reads a tensor that nothing wrote before it, when two calls write the
+// same one, when a port is left unbound, or when a tensor changes its shape on the way.
 StepPlan plan_step(const nn::StepGraph& graph, std::span<const KernelPorts> kernels);
 
 }  // namespace anemone::train
