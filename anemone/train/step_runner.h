@@ -1,12 +1,14 @@
 // Runs steps: compiles the kernels of a graph on an engine, binds them to planned surfaces, and
-// accumulates gradients.
+// accumulates gradients. After the first step nothing is allocated.
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
+#include <vector>
 
+#include "anemone/compute/thread_pool.h"
 #include "anemone/engine/engine.h"
 #include "anemone/nn/layer.h"
 #include "anemone/train/metrics.h"
@@ -18,14 +20,23 @@ namespace anemone::train {
 struct StepResult {
   Status status;    // an engine's failure
   double loss = 0;  // unscaled
+  bool finite =
+      true;  // the loss, and the gradients of the step that are small enough to look at each time
   StepTimes times;
-  std::string non_finite;  // the first tensor that held a non-finite number (looked for when the
-                           // loss or a gradient is one)
 };
 
 struct RunnerOptions {
   engine::CompileOptions compile;
-  int threads = 0;
+  int threads = 0;  // of the host's share, where no pool is given; 0 = what there is
+};
+
+// What a part of the last step took, for benchmarks.
+struct StepPart {
+  enum class Kind : std::uint8_t { kernel, glue, copies, gradient };
+  Kind kind = Kind::kernel;
+  std::string name;
+  double flops = 0;  // of matrix products, as usually counted
+  double milliseconds = 0;
 };
 
 class StepRunner {
@@ -33,14 +44,20 @@ class StepRunner {
   // `host_engine` runs glue programs when `engine` is not on the host; the same object otherwise.
   StepRunner(nn::StepGraph graph, engine::Engine& engine, engine::Engine& host_engine,
              ParameterList& parameters, const RunnerOptions& options);
+  // The same on the caller's threads, which nobody else uses during a call.
+  StepRunner(nn::StepGraph graph, engine::Engine& engine, engine::Engine& host_engine,
+             ParameterList& parameters, const RunnerOptions& options, compute::ThreadPool& pool);
   ~StepRunner();
 
-  // Programs compiled by one update of the weights, and so far in this process.
+  // Programs that get new weights with each update, and programs compiled in all, counting each new
+  // set of weights. Glue does not count.
   int compiles_per_update() const;
   int compiles() const;
+  double compile_milliseconds() const;  // of the constructor
 
   // Forward, loss, backward; adds this sample's gradients, times the loss scale, to the parameters'
-  // gradients (unless `accumulate` is false: validation). x, target: [dim, seq] row-major.
+  // gradients. Without `accumulate` it ends at the loss (validation). x, target: [dim, seq]
+  // row-major.
   StepResult run(std::span<const float> x, std::span<const float> target, double loss_scale,
                  bool accumulate = true);
   // Waits for weight gradients still running beside the engine.
@@ -48,15 +65,26 @@ class StepRunner {
   // Gives the parameters' present values to every program; compile time in milliseconds.
   Status update_weights(double& milliseconds);
 
+  // The first tensor of the last step, in call order, that holds a non-finite number: "l0.dh1,
+  // written by l0.ffn_bwd"; empty if none does.
+  std::string first_non_finite();
+
   // A tensor of the last step by global name, for tests and diagnosis (row-major, as doubles).
   std::vector<double> tensor(std::string_view name);
+  std::span<const StepPart> parts();  // of the last step, in order
   std::string explain() const;
+  const StepPlan& plan() const;
   std::size_t surface_bytes() const;
   std::size_t engine_bytes() const;  // scratch and constants
 
  private:
-  struct Impl;
+  class Impl;
   std::unique_ptr<Impl> impl_;
 };
+
+// Multiply-adds of a program's matrix products (conv and matmul), times 2.
+double program_flops(const mil::Function& function);
+// Does any of its constants name a tensor of the WeightStore?
+bool uses_weights(const mil::Function& function);
 
 }  // namespace anemone::train

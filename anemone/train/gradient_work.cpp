@@ -1,0 +1,194 @@
+// Weight-gradient jobs, inline or on one background thread.
+#include "anemone/train/gradient_work.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <exception>
+
+#include "anemone/base/error.h"
+
+namespace anemone::train {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+compute::GemmSpec product_spec(const engine::Port& dy, const engine::Port& x,
+                               compute::ProductPrecision precision) {
+  compute::GemmSpec spec;
+  spec.m = dy.shape[1];
+  spec.n = x.shape[1];
+  spec.k = dy.shape[3];
+  spec.a = {dy.dtype, dy.strides[1], dy.strides[3]};
+  spec.b = {x.dtype, x.strides[3], x.strides[1]};
+  spec.c = compute::GemmOperand::rows(DType::fp32, spec.n);
+  spec.beta = 1;
+  spec.precision = precision;
+  return spec;
+}
+
+bool is_channel_first(const Shape& shape) {
+  return shape.rank() == 4 && shape[0] == 1 && shape[2] == 1;
+}
+
+}  // namespace
+
+GradientWork::GradientWork(compute::ThreadPool& pool, compute::ProductPrecision precision,
+                           bool background)
+    : pool_(pool), precision_(precision), background_(background) {}
+
+GradientWork::~GradientWork() {
+  if (!worker_.joinable()) return;
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  submitted_.notify_all();
+  worker_.join();
+}
+
+int GradientWork::add_product(const std::string& parameter, const Source& dy, const Source& x,
+                              std::span<float> gradient) {
+  const Shape &left = dy.port.shape, &right = x.port.shape;
+  if (!is_channel_first(left) || !is_channel_first(right) || left[3] != right[3] ||
+      left[1] * right[1] != static_cast<std::int64_t>(gradient.size()))
+    throw Error(fmt::format("the gradient of {} cannot be made of {} and {}", parameter,
+                            left.to_string(), right.to_string()));
+  Job job;
+  job.name = "dW " + parameter;
+  job.first = dy;
+  job.second = x;
+  job.plan = compute::plan_gemm(product_spec(dy.port, x.port, precision_));
+  job.gradient = gradient;
+  job.product = true;
+  jobs_.push_back(std::move(job));
+  return jobs() - 1;
+}
+
+int GradientWork::add_direct(const std::string& parameter, const Source& tensor,
+                             std::span<float> gradient) {
+  if (tensor.port.shape.elements() != static_cast<std::int64_t>(gradient.size()))
+    throw Error(
+        fmt::format("the gradient of {} cannot be {}", parameter, tensor.port.shape.to_string()));
+  Job job;
+  job.name = "dW " + parameter;
+  job.first = tensor;
+  job.gradient = gradient;
+  jobs_.push_back(std::move(job));
+  scratch_.resize(std::max(scratch_.size(), gradient.size()));
+  return jobs() - 1;
+}
+
+void GradientWork::start() {
+  std::size_t bytes = 0;
+  for (const Job& job : jobs_)
+    if (job.product) bytes = std::max(bytes, job.plan.workspace_bytes(pool_.threads()));
+  workspace_ = AlignedBuffer(bytes);
+  queue_.resize(jobs_.size());
+  if (background_) worker_ = std::thread([this] { work(); });
+}
+
+void GradientWork::submit(int job) {
+  if (!background_) {
+    run(at(job));
+    return;
+  }
+  wait(job);
+  {
+    const std::lock_guard lock(mutex_);
+    at(job).pending = true;
+    queue_[(head_ + count_) % queue_.size()] = job;
+    ++count_;
+  }
+  submitted_.notify_one();
+}
+
+void GradientWork::wait(int job) {
+  if (!background_) return;
+  std::unique_lock lock(mutex_);
+  finished_.wait(lock, [&] { return !at(job).pending; });
+}
+
+void GradientWork::wait_all() {
+  for (int job = 0; job < jobs(); ++job) wait(job);
+}
+
+Status GradientWork::status() {
+  const std::lock_guard lock(mutex_);
+  return status_;
+}
+
+bool GradientWork::reads(int job, int surface_index) const {
+  const Job& j = at(job);
+  return j.first.surface_index == surface_index ||
+         (j.product && j.second.surface_index == surface_index);
+}
+
+double GradientWork::flops(int job) const { return at(job).product ? at(job).plan.flops() : 0; }
+
+std::string GradientWork::explain() const {
+  std::string text;
+  for (const Job& job : jobs_) {
+    if (job.product)
+      text += fmt::format("{} [{} x {}]: {}, k = {}{}\n", job.name, job.plan.spec.m,
+                          job.plan.spec.n, job.plan.kernel_name(), job.plan.spec.k,
+                          background_ ? ", in the background" : "");
+    else
+      text += fmt::format("{}: sum of {} elements\n", job.name, job.gradient.size());
+  }
+  return text;
+}
+
+void GradientWork::run(Job& job) {
+  const Clock::time_point start = Clock::now();
+  if (job.product)
+    run_product(job);
+  else
+    run_direct(job);
+  job.milliseconds = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+void GradientWork::run_product(const Job& job) {
+  const engine::HostAccess dy(*job.first.surface, engine::Access::read);
+  const engine::HostAccess x(*job.second.surface, engine::Access::read);
+  compute::GemmArgs args;
+  args.a = dy.data() + job.first.port.offset_bytes;
+  args.b = x.data() + job.second.port.offset_bytes;
+  args.c = job.gradient.data();
+  compute::run(pool_, job.plan, {workspace_.data(), workspace_.size()}, args);
+}
+
+void GradientWork::run_direct(const Job& job) {
+  const std::span<float> values = std::span<float>(scratch_).first(job.gradient.size());
+  const engine::HostAccess tensor(*job.first.surface, engine::Access::read);
+  engine::read_port(tensor.data(), job.first.port, values);
+  for (std::size_t i = 0; i < values.size(); ++i) job.gradient[i] += values[i];
+}
+
+void GradientWork::work() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    submitted_.wait(lock, [&] { return stopping_ || count_ != 0; });
+    if (count_ == 0) return;
+    Job& job = at(queue_[head_]);
+    lock.unlock();
+    try {
+      run(job);
+    } catch (const std::exception& error) {
+      fail(job, error.what());
+    }
+    lock.lock();
+    head_ = (head_ + 1) % queue_.size();
+    --count_;
+    job.pending = false;
+    finished_.notify_all();
+  }
+}
+
+void GradientWork::fail(const Job& job, const char* why) {
+  const std::lock_guard lock(mutex_);
+  if (status_.ok()) status_ = Status::failure(job.name + ": " + why);
+}
+
+}  // namespace anemone::train

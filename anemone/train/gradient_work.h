@@ -1,0 +1,93 @@
+// The host's share of a backward pass: adding weight gradients to the parameters' accumulators,
+// straight from the surfaces the kernels wrote.
+//
+// Inline, a job runs when it is submitted, with all threads. In the background a worker takes jobs
+// in the order submitted (so sums do not depend on timing) with threads of its own; whoever is
+// about to overwrite a surface first waits for the jobs that read it.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <span>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "anemone/base/aligned_buffer.h"
+#include "anemone/base/error.h"
+#include "anemone/compute/gemm.h"
+#include "anemone/compute/thread_pool.h"
+#include "anemone/engine/surface.h"
+
+namespace anemone::train {
+
+class GradientWork {
+ public:
+  struct Source {
+    engine::Surface* surface = nullptr;
+    int surface_index = -1;  // in the step plan
+    engine::Port port;
+  };
+
+  // `pool` runs the products; in the background nobody else may use it.
+  GradientWork(compute::ThreadPool& pool, compute::ProductPrecision precision, bool background);
+  ~GradientWork();
+  GradientWork(const GradientWork&) = delete;
+  GradientWork& operator=(const GradientWork&) = delete;
+
+  // gradient[oc, ic] += sum over s of dy[oc, s] * x[ic, s];  dy, x: [1, C, 1, S]. Returns the job.
+  int add_product(const std::string& parameter, const Source& dy, const Source& x,
+                  std::span<float> gradient);
+  // gradient += tensor, of as many elements.
+  int add_direct(const std::string& parameter, const Source& tensor, std::span<float> gradient);
+  void start();  // after the last job was added
+
+  void submit(int job);
+  void wait(int job);
+  void wait_all();
+  // The first failure of a job, if any (waits for nothing).
+  Status status();
+
+  int jobs() const { return static_cast<int>(jobs_.size()); }
+  bool reads(int job, int surface_index) const;
+  const std::string& name(int job) const { return at(job).name; }
+  double milliseconds(int job) const { return at(job).milliseconds; }  // of its last run
+  double flops(int job) const;
+  std::string explain() const;
+
+ private:
+  struct Job {
+    std::string name;
+    Source first, second;  // second: products only
+    compute::GemmPlan plan;
+    std::span<float> gradient;
+    bool product = false;
+    bool pending = false;
+    double milliseconds = 0;
+  };
+  const Job& at(int job) const { return jobs_[static_cast<std::size_t>(job)]; }
+  Job& at(int job) { return jobs_[static_cast<std::size_t>(job)]; }
+  void run(Job& job);
+  void run_product(const Job& job);
+  void run_direct(const Job& job);
+  void work();
+  void fail(const Job& job, const char* why);
+
+  compute::ThreadPool& pool_;
+  compute::ProductPrecision precision_;
+  bool background_;
+  std::vector<Job> jobs_;
+  AlignedBuffer workspace_;
+  std::vector<float> scratch_;
+
+  std::mutex mutex_;
+  std::condition_variable submitted_, finished_;
+  std::vector<int> queue_;  // a ring: each job is in it once at most
+  std::size_t head_ = 0, count_ = 0;
+  bool stopping_ = false;
+  Status status_;
+  std::thread worker_;
+};
+
+}  // namespace anemone::train
