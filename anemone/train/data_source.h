@@ -1,12 +1,15 @@
-// Where samples come from. A sample is a pair of [dim, seq] arrays; sample k of step s is a pure
-// function of the config, so a resumed run sees what an uninterrupted one would have.
+// Where samples come from. A sample is a pair of [dim, seq] arrays; which one micro-step s sees is
+// a pure function of the config, so a resumed run sees what an uninterrupted one would have.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
+#include <vector>
 
+#include "anemone/engine/engine.h"
 #include "anemone/train/run_config.h"
 
 namespace anemone::train {
@@ -22,7 +25,30 @@ class DataSource {
   virtual std::string describe() const = 0;  // "original: one sample, drand48 seed 42"
 };
 
-// Sources are rows of a table (name, summary, factory); Error naming them for an unknown one.
-std::unique_ptr<DataSource> make_data_source(const RunConfig& config);
+// Sources are rows of a table; Error naming them for an unknown one. `host_engine` labels the
+// teacher's samples; it is not kept.
+std::unique_ptr<DataSource> make_data_source(const RunConfig& config, engine::Engine& host_engine);
+
+// Does this source start from the original's weights (initialize_original)?
+bool wants_original_weights(const RunConfig& config);
+
+// Which sample each step takes: every epoch takes each sample once, in an order that depends on
+// (seed, epoch) only.
+class SampleOrder {
+ public:
+  SampleOrder(std::int64_t samples, std::uint64_t seed);
+  std::int64_t sample(std::int64_t step);
+
+ private:
+  void shuffle(std::int64_t epoch);
+  std::uint64_t seed_;
+  std::int64_t epoch_ = -1;
+  std::vector<std::int64_t> order_;
+};
+
+// The rows' factories.
+std::unique_ptr<DataSource> make_original_source(const RunConfig&, engine::Engine&);
+std::unique_ptr<DataSource> make_teacher_source(const RunConfig&, engine::Engine&);
+std::unique_ptr<DataSource> make_pairs_source(const RunConfig&, engine::Engine&);
 
 }  // namespace anemone::train

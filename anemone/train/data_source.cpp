@@ -1,0 +1,106 @@
+// The table of data sources, the order of samples, and the original job's one sample.
+#include "anemone/train/data_source.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <utility>
+
+#include "anemone/base/error.h"
+#include "anemone/train/parameters.h"
+
+namespace anemone::train {
+namespace {
+
+struct SourceRow {
+  std::string_view name;
+  std::unique_ptr<DataSource> (*make)(const RunConfig&, engine::Engine&);
+  bool original_weights;
+};
+
+constexpr SourceRow kSources[] = {
+    {"original", make_original_source, true},
+    {"teacher", make_teacher_source, false},
+    {"pairs", make_pairs_source, false},
+};
+
+const SourceRow& row_of(const RunConfig& config) {
+  std::string names;
+  for (const SourceRow& row : kSources) {
+    if (row.name == config.data.source) return row;
+    names += fmt::format("{}{}", names.empty() ? "" : ", ", row.name);
+  }
+  throw Error(fmt::format("data.source = \"{}\" is unknown", config.data.source), "", names);
+}
+
+// SplitMix64 (Steele, Lea, Flood 2014): every seed gives a good stream.
+std::uint64_t next_random(std::uint64_t& state) {
+  std::uint64_t z = (state += 0x9e3779b97f4a7c15ULL);
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+  return z ^ (z >> 31);
+}
+
+// One sample: x is noise, the target a wave over all elements.
+class OriginalSource final : public DataSource {
+ public:
+  explicit OriginalSource(const RunConfig& config)
+      : seed_(config.data.seed),
+        x_(static_cast<std::size_t>(config.model.dim * config.model.seq)),
+        target_(x_.size()) {
+    Drand48 random(static_cast<std::uint32_t>(seed_));
+    for (std::size_t i = 0; i < x_.size(); ++i) {
+      x_[i] = static_cast<float>(0.1 * random.uniform());
+      target_[i] = static_cast<float>(0.1 * std::sin(0.03 * static_cast<double>(i) + 1));
+    }
+  }
+  std::int64_t samples() const override { return 1; }
+  std::int64_t held_out() const override { return 0; }
+  void training(std::int64_t, std::span<float> x, std::span<float> target) override {
+    std::copy(x_.begin(), x_.end(), x.begin());
+    std::copy(target_.begin(), target_.end(), target.begin());
+  }
+  void validation(std::int64_t, std::span<float>, std::span<float>) override {
+    ANEMONE_CHECK(false, "the original job holds nothing out");
+  }
+  std::string describe() const override {
+    return fmt::format("original: one sample, drand48 seed {}", seed_);
+  }
+
+ private:
+  std::int64_t seed_;
+  std::vector<float> x_, target_;
+};
+
+}  // namespace
+
+SampleOrder::SampleOrder(std::int64_t samples, std::uint64_t seed)
+    : seed_(seed), order_(static_cast<std::size_t>(samples)) {}
+
+void SampleOrder::shuffle(std::int64_t epoch) {
+  epoch_ = epoch;
+  std::iota(order_.begin(), order_.end(), 0);
+  std::uint64_t state = seed_ ^ (static_cast<std::uint64_t>(epoch) * 0xd1342543de82ef95ULL);
+  for (std::size_t left = order_.size(); left > 1; --left)
+    std::swap(order_[left - 1], order_[next_random(state) % left]);
+}
+
+std::int64_t SampleOrder::sample(std::int64_t step) {
+  const auto samples = static_cast<std::int64_t>(order_.size());
+  if (step / samples != epoch_) shuffle(step / samples);
+  return order_[static_cast<std::size_t>(step % samples)];
+}
+
+std::unique_ptr<DataSource> make_original_source(const RunConfig& config, engine::Engine&) {
+  return std::make_unique<OriginalSource>(config);
+}
+
+std::unique_ptr<DataSource> make_data_source(const RunConfig& config, engine::Engine& host_engine) {
+  return row_of(config).make(config, host_engine);
+}
+
+bool wants_original_weights(const RunConfig& config) { return row_of(config).original_weights; }
+
+}  // namespace anemone::train
