@@ -35,6 +35,7 @@ struct EngineTraits {
   bool packed_io = false;    // wants one input and one output (compile applies pack_io by itself)
   bool runs_on_host = true;  // shares the host's cores: background work beside it gains nothing
   bool update_recompiles = false;  // update_weights costs a compile
+  bool skips_masked_half = false;  // does not compute what causal attention's mask removes
   std::string default_partition = "merged";
 };
 
