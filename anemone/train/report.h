@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <string>
 
 #include "anemone/nn/layer.h"
@@ -15,22 +16,32 @@ struct Report {
                 skipped_updates = 0;  // whole run, earlier processes included
   double first_loss = 0, last_loss = 0;
   double first_validation_loss = 0, last_validation_loss = 0;  // 0 without held-out samples
-  double wall_seconds = 0, train_seconds = 0, compile_seconds = 0;
+  // Wall = train + compile + checkpoint + the rest (start-up, data, validation).
+  double wall_seconds = 0, train_seconds = 0, compile_seconds = 0, checkpoint_seconds = 0;
   std::uint64_t compiles = 0, restarts = 0;
   double ms_per_step_median = 0, ms_per_step_p90 = 0;
-  StepTimes mean_times;
+  StepTimes mean_times;       // a step's, its share of updates included
   nn::StepFlops flops;        // per step, as usually counted
   double executed_flops = 0;  // per step, causal half skipped where the engine does
-  double engine_tflops = 0, total_tflops = 0;  // sustained
+  double engine_tflops = 0, total_tflops = 0;  // sustained, of what is executed
   double peak_tflops = 0;                      // measured on this machine at start
-  double utilization = 0;                      // executed work over peak
+  double utilization = 0;                      // total_tflops over the peak
   std::int64_t parameters = 0;
   std::size_t parameter_bytes = 0, surface_bytes = 0, engine_bytes = 0, peak_memory_bytes = 0;
-  std::string engine, partition, precision, isa, build, cpu;
+  std::string engine, partition, precision, isa, build, cpu, data;
   int threads = 0;
 };
 
 std::string to_text(const Report& report);
 std::string to_json(const Report& report);
+
+// Fills in what the metrics of a run say: losses, and the times of its steps.
+void summarize_metrics(const std::filesystem::path& metrics, Report& report);
+
+// Sets engine_tflops, total_tflops and utilization from the other fields.
+void compute_rates(Report& report);
+
+// The most memory this process has had, in bytes.
+std::size_t peak_memory_bytes();
 
 }  // namespace anemone::train

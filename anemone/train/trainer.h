@@ -5,10 +5,10 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <string>
-#include <vector>
 
-#include "anemone/train/metrics.h"
+#include "anemone/engine/engine.h"
 #include "anemone/train/report.h"
 #include "anemone/train/run_config.h"
 
@@ -28,8 +28,9 @@ struct Progress {
   std::uint64_t step = 0, steps = 0;
   std::uint64_t update = 0;
   double loss = 0;
-  double ms_per_step = 0;   // median of the last steps
-  double seconds_left = 0;  // estimate
+  double loss_scale = 1;
+  double ms_per_step = 0;   // of the last step
+  double seconds_left = 0;  // estimate, updates and compiles included
 };
 
 struct TrainerOptions {
@@ -37,20 +38,32 @@ struct TrainerOptions {
   std::filesystem::path out;  // run folder
   bool resume = false;
   std::filesystem::path init;  // safetensors with initial weights; empty = the source's own
+  bool continues = false;      // re-executed for its compile budget: the checkpoint must be there
+  double seconds_spent = 0;    // of max_minutes, by the processes before this one
   std::function<void(const Progress&)> on_progress;
   std::function<void(const std::string&)> on_message;  // one line: what happened
-  // Polled between micro-steps, during compiles and checkpoints: a pending signal number, or 0.
+  // Polled between micro-steps and before and after compiles: a pending signal number, or 0.
   std::function<int()> pending_signal;
+  engine::Engine* engine = nullptr;  // instead of the config's, for tests and embedding
 };
 
 struct TrainResult {
   Outcome outcome = Outcome::finished;
   std::string message;
+  std::uint64_t step = 0;  // where the last checkpoint stands
+  int signal = 0;          // that interrupted it
   Report report;
 };
 
 // Runs until done. Throws Error for a bad config, a conflicting resume, a locked folder, a compile
-// that fails twice the same way, a compile budget too small for one update (saying what would fit).
+// that fails at the start, a compile budget too small for one update (saying what would fit).
 TrainResult train(const TrainerOptions& options);
+
+// How a config's engine runs products, and with which element type.
+engine::CompileOptions compile_options(const EngineConfig& config);
+// An engine on this host, for glue and labels: `engine` itself where it is one; else the first of
+// the list that can be had, kept in `owned`.
+engine::Engine& host_engine_of(engine::Engine& engine, int threads,
+                               std::unique_ptr<engine::Engine>& owned);
 
 }  // namespace anemone::train

@@ -1,0 +1,239 @@
+// The benchmark of one step.
+#include "anemone/train/step_bench.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "anemone/base/cpu_features.h"
+#include "anemone/base/error.h"
+#include "anemone/compute/optimizer.h"
+#include "anemone/compute/peak.h"
+#include "anemone/engine/engines.h"
+#include "anemone/train/data_source.h"
+#include "anemone/train/machine.h"
+#include "anemone/train/optimizer.h"
+#include "anemone/train/parameters.h"
+#include "anemone/train/step_runner.h"
+#include "anemone/train/trainer.h"
+
+namespace anemone::train {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr int kWarmUpSteps = 2;
+constexpr int kUpdates = 5;  // timed, for the optimizer and new weights
+constexpr double kLossScale = 65536;
+
+double milliseconds_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+double quantile(std::vector<double> values, double share) {
+  std::sort(values.begin(), values.end());
+  return values[static_cast<std::size_t>(share * static_cast<double>(values.size() - 1) + 0.5)];
+}
+double median(const std::vector<double>& values) { return quantile(values, 0.5); }
+
+const char* kind_name(StepPart::Kind kind) {
+  switch (kind) {
+    case StepPart::Kind::kernel:
+      return "kernel";
+    case StepPart::Kind::glue:
+      return "glue";
+    case StepPart::Kind::copies:
+      return "copies";
+    case StepPart::Kind::gradient:
+      return "dw";
+  }
+  return "";
+}
+
+void check(const Status& status) {
+  if (!status.ok()) throw Error(status.message);
+}
+
+class Bench {
+ public:
+  Bench(const RunConfig& config, std::int64_t steps) : config_(config), steps_(steps) {
+    const int threads = static_cast<int>(config.engine.threads);
+    engine_ = engine::make_engine(config.engine.name, {threads});
+    engine::Engine& host = host_engine_of(*engine_, threads, host_engine_);
+    pool_ = std::make_unique<compute::ThreadPool>(threads > 0 ? threads
+                                                              : compute::default_thread_count());
+    result_.partition = config.engine.partition.empty() ? engine_->traits().default_partition
+                                                        : config.engine.partition;
+    nn::StepGraph graph = nn::layer_step(config.model, result_.partition);
+    parameters_ = std::make_unique<ParameterList>(graph.parameters);
+    initialize_original(*parameters_, static_cast<std::uint32_t>(config.train.seed));
+    RunnerOptions options;
+    options.compile = compile_options(config.engine);
+    runner_ = std::make_unique<StepRunner>(std::move(graph), *engine_, host, *parameters_, options,
+                                           *pool_);
+    x_.resize(static_cast<std::size_t>(config.model.dim * config.model.seq));
+    target_.resize(x_.size());
+    make_original_source(config, host)->training(0, x_, target_);
+  }
+
+  StepBench run() {
+    measure_peak();
+    measure_steps();
+    measure_updates();
+    describe();
+    return std::move(result_);
+  }
+
+ private:
+  void step() {
+    check(runner_->run(x_, target_, kLossScale).status);
+    check(runner_->finish_gradients());
+  }
+
+  void measure_peak() {
+    const compute::Peak peak = compute::measure_peak(*pool_);
+    result_.peak_tflops = usable_peak_flops(peak, config_.engine.precision) / 1e12;
+    result_.peak_fp32_tflops = peak.fp32_flops / 1e12;
+    result_.peak_bf16_tflops = peak.bf16_flops / 1e12;
+    result_.copy_gb_per_second = peak.copy_bytes_per_second / 1e9;
+  }
+
+  void measure_steps() {
+    for (int i = 0; i < kWarmUpSteps; ++i) step();
+    std::vector<double> steps;
+    std::vector<std::vector<double>> parts(runner_->parts().size());
+    for (std::int64_t i = 0; i < steps_; ++i) {
+      const Clock::time_point start = Clock::now();
+      step();
+      steps.push_back(milliseconds_since(start));
+      const auto now = runner_->parts();
+      for (std::size_t part = 0; part < parts.size(); ++part)
+        parts[part].push_back(now[part].milliseconds);
+    }
+    result_.ms_per_step = median(steps);
+    result_.ms_per_step_best = quantile(steps, 0);
+    result_.ms_per_step_p90 = quantile(steps, 0.9);
+    const auto last = runner_->parts();
+    for (std::size_t part = 0; part < parts.size(); ++part) {
+      const double milliseconds = median(parts[part]);
+      result_.parts.push_back({last[part].name, kind_name(last[part].kind), milliseconds,
+                               last[part].flops / 1e9, milliseconds / result_.ms_per_step});
+    }
+  }
+
+  void measure_updates() {
+    std::vector<double> adam, weights;
+    for (int i = 0; i < kUpdates; ++i) {
+      const Clock::time_point start = Clock::now();
+      const AccumulatedGradient gradient = inspect_gradient(*pool_, *parameters_, 1, kLossScale);
+      apply_adam(*pool_, *parameters_, config_.train, gradient, 1, kLossScale,
+                 static_cast<std::uint64_t>(i) + 1);
+      compute::fill_zero(*pool_, parameters_->gradients());
+      adam.push_back(milliseconds_since(start));
+      double milliseconds = 0;
+      check(runner_->update_weights(milliseconds));
+      weights.push_back(milliseconds);
+      step();
+    }
+    result_.adam_ms = median(adam);
+    result_.update_weights_ms = median(weights);
+  }
+
+  void describe() {
+    result_.engine = engine_->name();
+    result_.precision = config_.engine.precision;
+    result_.isa = best_isa();
+    result_.cpu = cpu_model_name();
+    result_.build = build_text();
+    result_.threads = pool_->threads();
+    result_.steps = steps_;
+    result_.flops = nn::step_flops(config_.model, /*causal=*/false);
+    result_.model_flops = result_.flops.total();
+    result_.executed_flops =
+        nn::step_flops(config_.model, engine_->traits().skips_masked_half).total();
+    result_.tflops = result_.executed_flops / (result_.ms_per_step * 1e-3) / 1e12;
+    result_.efficiency = result_.peak_tflops > 0 ? result_.tflops / result_.peak_tflops : 0;
+    result_.compile_ms = runner_->compile_milliseconds();
+    result_.explain = runner_->explain();
+  }
+
+  const RunConfig& config_;
+  std::int64_t steps_;
+  StepBench result_;
+  std::unique_ptr<engine::Engine> engine_, host_engine_;
+  std::unique_ptr<compute::ThreadPool> pool_;
+  std::unique_ptr<ParameterList> parameters_;
+  std::unique_ptr<StepRunner> runner_;
+  std::vector<float> x_, target_;
+};
+
+}  // namespace
+
+StepBench bench_step(const RunConfig& config, std::int64_t steps) {
+  if (steps < 1) throw Error("no steps to time", "", "at least one");
+  return Bench(config, steps).run();
+}
+
+std::string to_text(const StepBench& b) {
+  std::string text = fmt::format("{:.2f} ms/step (median of {}; best {:.2f}, p90 {:.2f})\n",
+                                 b.ms_per_step, b.steps, b.ms_per_step_best, b.ms_per_step_p90);
+  text += fmt::format(
+      "{:.2f} GFLOP a step, {:.2f} executed: {:.3f} TFLOP/s, {:.1f} % of the {:.3f} measured here "
+      "(fp32 {:.3f}, bf16 {:.3f}; copy {:.1f} GB/s)\n",
+      b.model_flops / 1e9, b.executed_flops / 1e9, b.tflops, 100 * b.efficiency, b.peak_tflops,
+      b.peak_fp32_tflops, b.peak_bf16_tflops, b.copy_gb_per_second);
+  text += fmt::format("an update: adam {:.2f} ms, new weights {:.2f} ms; first compile {:.2f} ms\n",
+                      b.adam_ms, b.update_weights_ms, b.compile_ms);
+  text += fmt::format("{}, partition {}, {}, {} threads, {} on {}\n\n", b.engine, b.partition,
+                      b.precision, b.threads, b.isa, b.cpu);
+  text += fmt::format("{:<18}{:<8}{:>10}{:>10}{:>10}{:>10}\n", "part", "kind", "ms", "GFLOP",
+                      "TFLOP/s", "share");
+  for (const BenchPart& part : b.parts) {
+    const double tflops = part.milliseconds > 0 ? part.gflop / part.milliseconds : 0;
+    text += fmt::format("{:<18}{:<8}{:>10.3f}{:>10.3f}{:>10.3f}{:>8.1f} %\n", part.name, part.kind,
+                        part.milliseconds, part.gflop, tflops, 100 * part.share);
+  }
+  return text;
+}
+
+std::string to_json(const StepBench& b) {
+  nlohmann::ordered_json json;
+  json["ms_per_step"] = b.ms_per_step;
+  json["ms_per_step_best"] = b.ms_per_step_best;
+  json["ms_per_step_p90"] = b.ms_per_step_p90;
+  json["steps"] = b.steps;
+  json["model_flops"] = b.model_flops;
+  json["executed_flops"] = b.executed_flops;
+  json["tflops"] = b.tflops;
+  json["peak_tflops"] = b.peak_tflops;
+  json["peak_fp32_tflops"] = b.peak_fp32_tflops;
+  json["peak_bf16_tflops"] = b.peak_bf16_tflops;
+  json["copy_gb_per_second"] = b.copy_gb_per_second;
+  json["efficiency"] = b.efficiency;
+  json["compile_ms"] = b.compile_ms;
+  json["update_weights_ms"] = b.update_weights_ms;
+  json["adam_ms"] = b.adam_ms;
+  json["flops"] = {{"forward", b.flops.forward},
+                   {"dx", b.flops.dx},
+                   {"dw", b.flops.dw},
+                   {"attention_backward", b.flops.attention_backward}};
+  json["engine"] = b.engine;
+  json["partition"] = b.partition;
+  json["precision"] = b.precision;
+  json["threads"] = b.threads;
+  json["isa"] = b.isa;
+  json["cpu"] = b.cpu;
+  json["build"] = b.build;
+  json["parts"] = nlohmann::ordered_json::array();
+  for (const BenchPart& part : b.parts)
+    json["parts"].push_back({{"name", part.name},
+                             {"kind", part.kind},
+                             {"ms", part.milliseconds},
+                             {"gflop", part.gflop},
+                             {"share", part.share}});
+  return json.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace anemone::train

@@ -1,0 +1,283 @@
+// Setting up a training process, saving it, and its report.
+#include "anemone/train/trainer_session.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "anemone/base/cpu_features.h"
+#include "anemone/base/file.h"
+#include "anemone/compute/optimizer.h"
+#include "anemone/engine/engines.h"
+#include "anemone/train/machine.h"
+
+namespace anemone::train {
+namespace {
+
+namespace fs = std::filesystem;
+
+int programs_of(const nn::StepGraph& graph) {
+  return static_cast<int>(std::count_if(graph.kernels.begin(), graph.kernels.end(),
+                                        [](const nn::Kernel& kernel) { return !kernel.host; }));
+}
+
+}  // namespace
+
+engine::CompileOptions compile_options(const EngineConfig& config) {
+  engine::CompileOptions options;
+  if (config.precision == "bf16") options.products = engine::ProductPrecision::bf16;
+  options.pack_io = config.pack_io;
+  return options;
+}
+
+engine::Engine& host_engine_of(engine::Engine& engine, int threads,
+                               std::unique_ptr<engine::Engine>& owned) {
+  if (engine.traits().runs_on_host) return engine;
+  const auto list = engine::engines();
+  for (auto entry = list.rbegin(); entry != list.rend(); ++entry) {
+    if (!entry->support().ok) continue;
+    engine::EngineOptions options;
+    options.threads = threads;
+    owned = entry->make(options);
+    if (owned->traits().runs_on_host) return *owned;
+  }
+  throw Error(fmt::format("no engine runs the host's programs beside {}", engine.name()));
+}
+
+Session::Session(const TrainerOptions& given) : options(given), config(given.config) {}
+
+void Session::open() {
+  if (options.resume && !fs::exists(options.out))
+    throw Error("there is no run to resume", options.out.string(), "a run folder");
+  directory = std::make_unique<RunDirectory>(options.out);
+  checkpoints =
+      std::make_unique<CheckpointStore>(directory->path(), static_cast<int>(config.train.keep));
+  std::optional<LoadedCheckpoint> loaded;
+  if (options.resume) {
+    loaded = checkpoints->load_latest();
+  } else if (fs::exists(directory->path() / "checkpoints")) {
+    throw Error("this folder holds a run already", directory->path().string(),
+                "--resume to go on with it, or another --out");
+  }
+  if (options.continues && !loaded)
+    throw Error("the checkpoint to go on from is gone", directory->path().string());
+  make_engines();
+  nn::StepGraph graph = nn::layer_step(config.model, partition);
+  check_compile_limit(graph);
+  parameters = std::make_unique<ParameterList>(graph.parameters);
+  data = make_data_source(config, *host_engine);
+  x.resize(static_cast<std::size_t>(config.model.dim * config.model.seq));
+  target.resize(x.size());
+  peak = compute::measure_peak(*pool);
+  if (loaded)
+    resume(*loaded);
+  else
+    start_new();
+  compile(std::move(graph));
+  open_metrics(loaded.has_value());
+  state.config = to_toml(config);
+  state.environment = environment();
+  introduce();
+}
+
+// What this process is about to do, before it is silent for a while.
+void Session::introduce() const {
+  const nn::ModelConfig& m = config.model;
+  message(fmt::format(
+      "model   dim {}, hidden {}, heads {}, seq {}, layers {}: {:.2f} M parameters, "
+      "{:.2f} GFLOP a step",
+      m.dim, m.hidden, m.heads, m.seq, m.layers, static_cast<double>(parameters->count()) / 1e6,
+      nn::step_flops(m, /*causal=*/false).total() / 1e9));
+  message(
+      fmt::format("engine  {}, partition {}, {}, {} threads, {}; {} programs compiled in {:.2f} s",
+                  engine->name(), partition, config.engine.precision, pool->threads(), best_isa(),
+                  runner->compiles(), runner->compile_milliseconds() / 1e3));
+  message(fmt::format("data    {}", data->describe()));
+  message(
+      fmt::format("memory  parameters and optimizer {:.1f} MB, activations {:.1f}, engine {:.1f}",
+                  static_cast<double>(parameters->bytes()) / 1e6,
+                  static_cast<double>(runner->surface_bytes()) / 1e6,
+                  static_cast<double>(runner->engine_bytes()) / 1e6));
+  message(fmt::format("peak    {:.3f} TFLOP/s fp32, {:.3f} bf16", peak.fp32_flops / 1e12,
+                      peak.bf16_flops / 1e12));
+  message(fmt::format("folder  {}", directory->path().string()));
+}
+
+void Session::make_engines() {
+  const int threads = static_cast<int>(config.engine.threads);
+  engine::EngineOptions engine_options;
+  engine_options.threads = threads;
+  engine = options.engine;
+  if (engine == nullptr) {
+    own_engine = engine::make_engine(config.engine.name, engine_options);
+    engine = own_engine.get();
+  }
+  host_engine = &host_engine_of(*engine, threads, own_host_engine);
+  pool = std::make_unique<compute::ThreadPool>(threads > 0 ? threads
+                                                           : compute::default_thread_count());
+  const engine::EngineTraits& traits = engine->traits();
+  partition = config.engine.partition.empty() ? traits.default_partition : config.engine.partition;
+  compile_limit = config.engine.compile_limit > 0 ? static_cast<int>(config.engine.compile_limit)
+                                                  : traits.compile_limit;
+  if (config.engine.compile_limit == 0 && !traits.update_recompiles) compile_limit = 0;
+}
+
+void Session::check_compile_limit(const nn::StepGraph& graph) const {
+  const int needed = programs_of(graph);
+  if (compile_limit == 0 || needed <= compile_limit) return;
+  std::string fits;
+  for (const nn::Partition& other : nn::partitions()) {
+    const int programs = static_cast<int>(nn::layer_kernels(config.model, other.name).size());
+    if (programs <= compile_limit)
+      fits = fmt::format(", or engine.partition = \"{}\" with {}", other.name, programs);
+  }
+  throw Error(fmt::format("{} compiles a process are too few for one update, which takes {} "
+                          "(partition {}, {} layers)",
+                          compile_limit, needed, partition, config.model.layers),
+              "engine.compile_limit", fmt::format("at least {}{}", needed, fits));
+}
+
+void Session::start_new() {
+  if (options.resume) message("there is no checkpoint yet: starting from the beginning");
+  const auto seed = static_cast<std::uint32_t>(config.train.seed);
+  if (wants_original_weights(config))
+    initialize_original(*parameters, seed);
+  else
+    initialize_uniform(*parameters, seed);
+  if (!options.init.empty()) {
+    if (fs::is_directory(options.init)) {
+      parameters->load_values(CheckpointStore::load(options.init).tensors);
+    } else {
+      parameters->load_values(SafetensorsReader(options.init));
+    }
+    message("initial weights from " + options.init.string());
+  }
+  const TrainConfig& train = config.train;
+  state.loss_scale.dynamic = train.loss_scale == "dynamic";
+  state.loss_scale.scale =
+      state.loss_scale.dynamic ? train.initial_loss_scale : std::stod(train.loss_scale);
+  state.loss_scale.growth_interval = train.loss_scale_growth_interval;
+  if (const Status status = write_file_atomically(directory->config_path(), to_toml(config));
+      !status.ok())
+    throw Error(status.message);
+}
+
+void Session::resume(LoadedCheckpoint& loaded) {
+  for (const std::string& why : loaded.refused) message("not used: " + why);
+  const std::string where = loaded.directory.string();
+  state = parse_trainer_state(loaded.state_json, where + "/state.json");
+  const RunConfig before = parse_run_config(state.config, where + "/state.json", {});
+  const std::vector<std::string> conflicts = resume_conflicts(before, config);
+  if (!conflicts.empty())
+    throw Error(fmt::format("this is another run: {}", fmt::join(conflicts, "; ")), where,
+                "the same config; a new run goes to another --out");
+  parameters->load(loaded.tensors, /*with_gradient=*/state.accumulated > 0);
+  state.loss_scale.dynamic = config.train.loss_scale == "dynamic";
+  state.loss_scale.growth_interval = config.train.loss_scale_growth_interval;
+  ++state.restarts;
+  wall_before = state.wall_seconds;
+  saved_step = state.step;
+  report_environment_changes(state.environment);
+  message(fmt::format("resuming after {} steps and {} updates, from {}", state.step, state.update,
+                      where));
+}
+
+void Session::compile(nn::StepGraph graph) {
+  RunnerOptions runner_options;
+  runner_options.compile = compile_options(config.engine);
+  runner = std::make_unique<StepRunner>(std::move(graph), *engine, *host_engine, *parameters,
+                                        runner_options, *pool);
+  state.compiles += static_cast<std::uint64_t>(runner->compiles());
+  state.compile_seconds += runner->compile_milliseconds() / 1e3;
+}
+
+void Session::open_metrics(bool resumed) {
+  metrics =
+      std::make_unique<MetricsLog>(directory->metrics_path(), resumed ? state.metrics_offset : 0);
+  nlohmann::ordered_json line;
+  line["type"] = resumed ? "resume" : "run";
+  line["version"] = kMetricsVersion;
+  line["step"] = state.step;
+  line["environment"] = environment();
+  if (!resumed) line["config"] = to_toml(config);
+  metrics->line(line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+}
+
+Status Session::save() {
+  const Clock::time_point start = Clock::now();
+  if (Status status = metrics->sync(); !status.ok()) return status;
+  state.metrics_offset = metrics->offset();
+  state.wall_seconds = wall_before + seconds_since(started);
+  if (Status status = runner->finish_gradients(); !status.ok()) return status;
+  CheckpointContents contents;
+  contents.step = state.step;
+  contents.state_json = to_json(state);
+  contents.tensors = parameters->tensors(/*with_gradient=*/state.accumulated > 0);
+  const Status status = checkpoints->save(contents);
+  state.checkpoint_seconds += seconds_since(start);
+  if (status.ok()) saved_step = state.step;
+  return status;
+}
+
+std::string Session::describe_saved() const {
+  return saved_step == 0 ? "no checkpoint" : fmt::format("the checkpoint of step {}", saved_step);
+}
+
+void Session::clear_gradients() { compute::fill_zero(*pool, parameters->gradients()); }
+
+std::map<std::string, std::string> Session::environment() const {
+  return {{"engine", std::string(engine->name())},
+          {"partition", partition},
+          {"pack_io", config.engine.pack_io ? "true" : "false"},
+          {"isa", best_isa()},
+          {"cpu", cpu_model_name()},
+          {"threads", std::to_string(pool->threads())},
+          {"build", build_text()},
+          {"data", data->describe()}};
+}
+
+void Session::report_environment_changes(const std::map<std::string, std::string>& before) const {
+  for (const auto& [name, now] : environment()) {
+    const auto found = before.find(name);
+    const std::string was = found == before.end() ? "unknown" : found->second;
+    if (was == now) continue;
+    const bool harmless = name == "threads";  // results do not depend on their number
+    message(fmt::format("{} was {}, now {}{}", name, was, now,
+                        harmless ? "" : ": results may differ in their last bits"));
+  }
+}
+
+Report Session::make_report() const {
+  Report report;
+  summarize_metrics(directory->metrics_path(), report);
+  report.steps = state.step;
+  report.updates = state.update;
+  report.skipped_updates = state.skipped_updates;
+  report.wall_seconds = wall_before + seconds_since(started);
+  report.train_seconds = state.train_seconds;
+  report.compile_seconds = state.compile_seconds;
+  report.checkpoint_seconds = state.checkpoint_seconds;
+  report.compiles = state.compiles;
+  report.restarts = state.restarts;
+  report.flops = nn::step_flops(config.model, /*causal=*/false);
+  report.executed_flops = nn::step_flops(config.model, engine->traits().skips_masked_half).total();
+  report.peak_tflops = usable_peak_flops(peak, config.engine.precision) / 1e12;
+  report.parameters = parameters->count();
+  report.parameter_bytes = parameters->bytes();
+  report.surface_bytes = runner->surface_bytes();
+  report.engine_bytes = runner->engine_bytes();
+  report.peak_memory_bytes = peak_memory_bytes();
+  report.engine = engine->name();
+  report.partition = partition;
+  report.precision = config.engine.precision;
+  report.isa = best_isa();
+  report.build = build_text();
+  report.cpu = cpu_model_name();
+  report.data = data->describe();
+  report.threads = pool->threads();
+  compute_rates(report);
+  return report;
+}
+
+}  // namespace anemone::train

@@ -1,0 +1,78 @@
+// Everything a training process holds: the trainer's parts, set up in the one order that works, and
+// the checkpoints that connect this process with the ones before and after it.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "anemone/compute/peak.h"
+#include "anemone/compute/thread_pool.h"
+#include "anemone/engine/engine.h"
+#include "anemone/train/checkpoint.h"
+#include "anemone/train/data_source.h"
+#include "anemone/train/metrics.h"
+#include "anemone/train/parameters.h"
+#include "anemone/train/run_directory.h"
+#include "anemone/train/step_runner.h"
+#include "anemone/train/trainer.h"
+#include "anemone/train/trainer_state.h"
+
+namespace anemone::train {
+
+using Clock = std::chrono::steady_clock;
+inline double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+struct Session {
+  explicit Session(const TrainerOptions& options);
+
+  // Locks the folder, loads or initializes, checks the compile budget, compiles. Throws Error.
+  void open();
+
+  Status save();                       // a checkpoint of the present state
+  std::string describe_saved() const;  // "the checkpoint of step 100"
+  void clear_gradients();
+  Report make_report() const;
+  void message(const std::string& text) const {
+    if (options.on_message) options.on_message(text);
+  }
+  int signal() const { return options.pending_signal ? options.pending_signal() : 0; }
+
+  const TrainerOptions& options;
+  RunConfig config;
+  Clock::time_point started = Clock::now();
+  TrainerState state;
+  std::uint64_t saved_step = 0;  // of the newest checkpoint; 0 = none
+  double wall_before = 0;        // seconds, by the processes before
+  int compile_limit = 0;         // 0 = none
+  std::string partition;
+
+  std::unique_ptr<RunDirectory> directory;
+  std::unique_ptr<CheckpointStore> checkpoints;
+  std::unique_ptr<engine::Engine> own_engine, own_host_engine;
+  engine::Engine* engine = nullptr;
+  engine::Engine* host_engine = nullptr;
+  std::unique_ptr<compute::ThreadPool> pool;
+  compute::Peak peak;
+  std::unique_ptr<ParameterList> parameters;
+  std::unique_ptr<DataSource> data;
+  std::unique_ptr<StepRunner> runner;
+  std::unique_ptr<MetricsLog> metrics;
+  std::vector<float> x, target;
+
+ private:
+  void make_engines();
+  void check_compile_limit(const nn::StepGraph& graph) const;
+  void start_new();
+  void resume(LoadedCheckpoint& loaded);
+  void compile(nn::StepGraph graph);
+  void open_metrics(bool resumed);
+  std::map<std::string, std::string> environment() const;
+  void report_environment_changes(const std::map<std::string, std::string>& before) const;
+  void introduce() const;
+};
+
+}  // namespace anemone::train

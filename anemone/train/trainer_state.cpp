@@ -1,0 +1,85 @@
+// The trainer's state as JSON; one list of fields reads and writes it.
+#include "anemone/train/trainer_state.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <type_traits>
+
+#include "anemone/base/error.h"
+
+namespace anemone::train {
+namespace {
+
+constexpr std::int64_t kStateVersion = 1;
+
+template <class State, class Visit>
+void visit_fields(State& state, Visit&& visit) {
+  visit("step", state.step);
+  visit("update", state.update);
+  visit("adam_t", state.adam_t);
+  visit("accumulated", state.accumulated);
+  visit("loss_sum", state.loss_sum);
+  visit("non_finite", state.non_finite);
+  visit("skipped_updates", state.skipped_updates);
+  visit("discarded_in_row", state.discarded_in_row);
+  visit("loss_scale", state.loss_scale.scale);
+  visit("loss_scale_good_updates", state.loss_scale.good_updates);
+  visit("validation_due", state.validation_due);
+  visit("metrics_offset", state.metrics_offset);
+  visit("restarts", state.restarts);
+  visit("compiles", state.compiles);
+  visit("wall_seconds", state.wall_seconds);
+  visit("train_seconds", state.train_seconds);
+  visit("compile_seconds", state.compile_seconds);
+  visit("checkpoint_seconds", state.checkpoint_seconds);
+  visit("config", state.config);
+  visit("environment", state.environment);
+}
+
+}  // namespace
+
+std::string to_json(const TrainerState& state) {
+  nlohmann::ordered_json json;
+  json["version"] = kStateVersion;
+  visit_fields(state, [&](const char* name, const auto& value) {
+    // JSON has no NaN and no infinity: null stands for a sum that is not finite.
+    if constexpr (std::is_same_v<std::decay_t<decltype(value)>, double>) {
+      if (!std::isfinite(value)) {
+        json[name] = nullptr;
+        return;
+      }
+    }
+    json[name] = value;
+  });
+  return json.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+TrainerState parse_trainer_state(const std::string& text, const std::string& where) {
+  TrainerState state;
+  try {
+    const nlohmann::json json = nlohmann::json::parse(text);
+    const auto version = json.at("version").get<std::int64_t>();
+    if (version != kStateVersion)
+      throw Error(fmt::format("the state has version {}", version), where,
+                  fmt::format("version {}", kStateVersion));
+    visit_fields(state, [&](const char* name, auto& value) {
+      using Value = std::decay_t<decltype(value)>;
+      const nlohmann::json& field = json.at(name);
+      if constexpr (std::is_same_v<Value, double>) {
+        if (field.is_null()) {
+          value = std::numeric_limits<double>::quiet_NaN();
+          return;
+        }
+      }
+      value = field.get<Value>();
+    });
+  } catch (const nlohmann::json::exception& error) {
+    throw Error(error.what(), where, "a trainer's state");
+  }
+  return state;
+}
+
+}  // namespace anemone::train

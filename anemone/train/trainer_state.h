@@ -1,0 +1,37 @@
+// What a checkpoint remembers of a run besides tensors: where it stands, as JSON. Everything that
+// decides a later number is here; times are too, but decide nothing.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "anemone/train/loss_scale.h"
+
+namespace anemone::train {
+
+struct TrainerState {
+  std::uint64_t step = 0;         // micro-steps done
+  std::uint64_t update = 0;       // updates done, discarded ones included
+  std::uint64_t adam_t = 0;       // updates applied
+  std::uint64_t accumulated = 0;  // micro-steps in the gradient that is being accumulated
+  double loss_sum = 0;            // over those
+  std::string non_finite;         // the first tensor among those that held a non-finite number
+  std::uint64_t skipped_updates = 0, discarded_in_row = 0;
+  LossScale loss_scale;
+  bool validation_due = false;  // an update was followed by a checkpoint before its validation
+  std::uint64_t metrics_offset = 0;
+
+  std::uint64_t restarts = 0, compiles = 0;
+  double wall_seconds = 0, train_seconds = 0, compile_seconds = 0, checkpoint_seconds = 0;
+
+  std::string config;  // TOML
+  std::map<std::string, std::string>
+      environment;  // engine, ISA, threads, build …: what "the same machine" means
+};
+
+std::string to_json(const TrainerState& state);
+// Throws Error when the text is no state of this version; `where` names the file.
+TrainerState parse_trainer_state(const std::string& json, const std::string& where);
+
+}  // namespace anemone::train
