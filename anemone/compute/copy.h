@@ -7,6 +7,7 @@
 #include "anemone/base/cpu_features.h"
 #include "anemone/base/shape.h"
 #include "anemone/compute/thread_pool.h"
+#include "anemone/compute/walk.h"
 #include "anemone/kernels/convert/convert.h"
 
 namespace anemone::compute {
@@ -20,18 +21,17 @@ struct CopySpec {
 };
 
 struct CopyPlan {
-  enum class Kind : std::uint8_t { nothing, rows, transpose };
+  enum class Kind : std::uint8_t { rows, transpose };
   const kernels::ConvertKernel* kernel = nullptr;
-  Kind kind = Kind::nothing;
+  Kind kind = Kind::rows;
   DType in_type = DType::fp32, out_type = DType::fp32;
-  // Merged dimensions: `outer`, then the last two (a row is the last; a transposition tiles both).
-  Shape outer;
-  Strides outer_in{}, outer_out{};
+  PairedWalk outer;  // the dimensions around the matrices
+  // A matrix: contiguous along columns where possible; for a transposition along columns in `in`
+  // and along rows in `out`.
   std::int64_t rows = 1, columns = 1;
   std::ptrdiff_t row_in = 0, row_out = 0, column_in = 0, column_out = 0;
-  std::int64_t task_rows = 1, task_columns = 1;
-  std::int64_t row_tasks = 1, column_tasks = 1, outer_tasks = 1;
-  std::int64_t outer_count = 1;  // outer positions; outer_count / outer_tasks (rounded up) per task
+  std::int64_t block_rows = 1, blocks = 0;   // of one matrix
+  std::int64_t groups = 0, task_groups = 0;  // blocks of all matrices; those of one task
 
   int tasks() const;
 };

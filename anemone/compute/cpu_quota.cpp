@@ -1,3 +1,4 @@
+// Reading CPU quotas of control groups, and the default number of threads.
 // Reads CPU quotas from the cgroup files of versions 1 and 2, from the group up to the root.
 #include "anemone/compute/cpu_quota.h"
 

@@ -20,6 +20,7 @@
 #include "anemone/base/shape.h"
 #include "anemone/compute/thread_pool.h"
 #include "anemone/compute/walk.h"
+#include "anemone/kernels/convert/convert.h"
 #include "anemone/kernels/elementwise/elementwise.h"
 
 namespace anemone::compute {
@@ -50,6 +51,7 @@ struct ElementwiseSpec {
 struct ElementwisePlan {
   static constexpr int kMaxSlots = 24;
   const kernels::ElementwiseKernel* kernel = nullptr;
+  const kernels::ConvertKernel* convert = nullptr;
   std::int64_t elements = 0;
   std::int64_t task_elements = 0;
   int slots = 0;

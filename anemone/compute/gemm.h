@@ -19,6 +19,7 @@
 #include "anemone/base/dtype.h"
 #include "anemone/compute/matrix.h"
 #include "anemone/compute/thread_pool.h"
+#include "anemone/kernels/convert/convert.h"
 #include "anemone/kernels/gemm/gemm.h"
 
 namespace anemone::compute {
@@ -29,8 +30,8 @@ enum class ProductPrecision : std::uint8_t {
   bf16,  // both are rounded to bf16, and the bf16 dot instructions may be used
 };
 
-// The part of a matrix that counts. For an operand the rest is taken as zero and never read; for C
-// the rest is not wanted, and what is left there is unspecified (whole tiles are skipped, not
+// The part of a matrix that counts. For an operand the rest is taken as zero whatever it holds; for
+// C the rest is not wanted, and what is left there is unspecified (whole tiles are skipped, not
 // elements).
 enum class Triangle : std::uint8_t {
   full,
@@ -72,18 +73,30 @@ struct GemmSpec {
 };
 
 struct GemmPlan {
-  GemmSpec spec;  // as asked for
+  // One operand as the kernel sees it: lanes are rows of the left one, columns of the right one.
+  struct Side {
+    GemmOperand operand;
+    std::ptrdiff_t lane_stride = 0, depth_stride = 0;
+    std::int64_t lanes = 0, panels = 0;
+    int width = 0;                                 // lanes of a panel
+    bool depth_to_lane = false;                    // only depths <= lane count
+    bool depth_from_lane = false;                  // only depths >= lane count
+    DType storage = DType::fp32;                   // of a constant's panels
+    std::int64_t batch = 1;                        // 1 if shared by the batch
+    std::int64_t panel_elements = 0;               // from one panel to the next
+    std::size_t workspace_bytes = 0;               // for packed panels; 0 if used as stored
+    std::int64_t task_panels = 1, pack_tasks = 0;  // of the packing region
+  };
+  GemmSpec spec;
   const kernels::GemmKernel* kernel = nullptr;
-
-  // C is computed transposed (Bᵀ·Aᵀ) when its columns are the contiguous ones; sizes and roles
-  // below are after that.
-  bool transposed = false;
-  std::int64_t m = 0, n = 0;
-  std::int64_t m_panels = 0, n_panels = 0;      // of kernel->mr rows, kernel->nr columns
-  std::int64_t m_block = 0, n_block = 0;        // panels per task
-  std::int64_t m_tasks = 0, n_tasks = 0;        // per batch item
-  std::size_t left_bytes = 0, right_bytes = 0;  // packed operands in the workspace, 0 if constant
-  std::size_t scratch_bytes = 0;                // per worker
+  const kernels::ConvertKernel* convert = nullptr;
+  bool transposed = false;  // computed as Cᵀ = Bᵀ·Aᵀ, because C's columns are the contiguous ones
+  Side left, right;
+  bool unpack_left = false;                 // a task brings its part of a constant to fp32
+  std::int64_t depth = 0, depth_block = 0;  // k rounded up to kr; done at once
+  std::int64_t m_block = 1, n_block = 1;    // panels per task
+  std::int64_t m_tasks = 0, n_tasks = 0;    // per batch item
+  std::size_t scratch_bytes = 0;            // per worker
 
   std::size_t workspace_bytes(int threads) const;
   int tasks() const;                // of the main region
@@ -113,12 +126,12 @@ class PackedMatrix {
 
  private:
   const kernels::GemmKernel* kernel_ = nullptr;
-  bool left_ = true;   // the kernel's broadcast side
-  bool swap_ = false;  // the lanes run over the source's columns
+  const kernels::ConvertKernel* convert_ = nullptr;
+  GemmPlan::Side side_;  // of the plan it was made for
+  bool is_left_ = false;
+  bool by_rows_ = false;  // lanes are the source's rows
   bool round_bf16_ = false;
-  DType type_ = DType::fp32;     // values are rounded to this first
-  DType storage_ = DType::fp32;  // of the panels
-  std::int64_t lanes_ = 0, k_ = 0;
+  std::int64_t k_ = 0;
   AlignedBuffer data_;
 };
 

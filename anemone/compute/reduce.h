@@ -10,6 +10,7 @@
 #include "anemone/base/shape.h"
 #include "anemone/compute/thread_pool.h"
 #include "anemone/compute/walk.h"
+#include "anemone/kernels/convert/convert.h"
 #include "anemone/kernels/reduce/reduce.h"
 
 namespace anemone::compute {
@@ -28,19 +29,22 @@ struct ReduceSpec {
 
 struct ReducePlan {
   const kernels::ReduceKernel* kernel = nullptr;
+  const kernels::ConvertKernel* convert = nullptr;
   ReduceOp op = ReduceOp::sum;
   DType in_type = DType::fp32, out_type = DType::fp32;
-  Shape kept, reduced;  // merged dimensions
-  Strides kept_in{}, kept_out{}, reduced_in{};
-  bool by_columns = false;              // lanes run over kept elements, not over reduced ones
+  PairedWalk kept;                      // of the results
+  Walk reduced;                         // of the inputs of one result
   std::int64_t outputs = 0, count = 0;  // results; inputs per result
-  std::int64_t task_outputs = 0;        // results per task
-  std::int64_t
-      chunks = 1,
-      chunk = 0;  // a long reduction is cut into chunks whose partial results are combined in order
+  // By columns, the lanes of a vector are neighbouring results (the last dimension of `kept`, in
+  // blocks of `width`); otherwise they are inputs of one result.
+  bool by_columns = false;
+  std::int64_t width = 1;
+  std::int64_t groups = 0, task_groups = 0;  // blocks of columns, or results; those of one task
+  // A reduction of few results is cut into chunks; their partial results are combined in order.
+  std::int64_t chunks = 1, chunk = 0;
 
   int tasks() const;
-  std::size_t workspace_bytes() const;  // partial results; often 0
+  std::size_t workspace_bytes() const;  // for partial results; often 0
 };
 
 // Types: as elementwise inputs and outputs. An empty reduction gives 0 (sum), NaN (mean), -inf

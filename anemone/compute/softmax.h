@@ -7,6 +7,8 @@
 #include "anemone/base/shape.h"
 #include "anemone/compute/thread_pool.h"
 #include "anemone/compute/walk.h"
+#include "anemone/kernels/convert/convert.h"
+#include "anemone/kernels/elementwise/elementwise.h"
 #include "anemone/kernels/reduce/reduce.h"
 
 namespace anemone::compute {
@@ -22,14 +24,18 @@ struct SoftmaxSpec {
 
 struct SoftmaxPlan {
   const kernels::ReduceKernel* kernel = nullptr;
+  const kernels::ConvertKernel* convert = nullptr;
+  const kernels::ElementwiseKernel* elementwise = nullptr;
   DType in_type = DType::fp32, out_type = DType::fp32;
   std::int64_t length = 0;                       // of the axis
   std::ptrdiff_t in_stride = 0, out_stride = 0;  // along the axis
-  Shape rest;                                    // the other dimensions, merged
-  Strides rest_in{}, rest_out{};
-  std::int64_t rows = 0, task_rows = 0;
-  bool by_columns =
-      false;  // lanes run over neighbouring rows, for an axis that is not the contiguous one
+  PairedWalk rest;                               // the other dimensions
+  // By columns, the lanes of a vector are neighbouring rows (the last dimension of `rest`, in
+  // blocks of `width`), for an axis that is not the contiguous one; otherwise they are one row's
+  // elements.
+  bool by_columns = false;
+  std::int64_t width = 1;
+  std::int64_t groups = 0, task_groups = 0;  // blocks of rows, or rows; those of one task
 
   int tasks() const;
 };

@@ -1,3 +1,4 @@
+// The thread pool: claiming tasks, waiting, exceptions.
 // The workers of the pool, the shared counter of tasks, and waiting by spinning, then sleeping.
 #include "anemone/compute/thread_pool.h"
 

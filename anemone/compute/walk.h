@@ -23,6 +23,26 @@ struct Walk {
 
 Walk make_walk(DType type, const Shape& shape, const Strides& strides);
 
+// The same positions in two tensors, with dimensions that both allow to be merged.
+struct PairedWalk {
+  int rank = 0;  // 0…kMaxRank
+  std::int64_t dims[Shape::kMaxRank] = {};
+  std::ptrdiff_t in[Shape::kMaxRank] = {}, out[Shape::kMaxRank] = {};
+
+  struct Offsets {
+    std::ptrdiff_t in = 0, out = 0;
+  };
+  Offsets at(std::int64_t index) const;  // of the index-th position in row-major order
+  std::int64_t positions() const;
+  void erase(int axis);
+};
+
+// Over the dimensions of `shape` whose bits are set in `axes`.
+PairedWalk make_paired_walk(const Shape& shape, std::uint32_t axes, const Strides& in,
+                            const Strides& out);
+
+constexpr std::uint32_t kAllAxes = (1u << Shape::kMaxRank) - 1;
+
 // Calls piece(offset, stride, position, count) for the runs of equal stride that make up elements
 // [begin, begin + count) of the walk: `offset` in elements from the tensor's first, `position`
 // counted from `begin`.

@@ -1,0 +1,107 @@
+// Elementwise programs: the loop over blocks around the kernel that runs the steps.
+#include "anemone/compute/elementwise.h"
+
+#include <algorithm>
+
+#include "anemone/base/error.h"
+#include "anemone/compute/slots.h"
+
+namespace anemone::compute {
+namespace {
+
+// Some microseconds of work: enough to pay for taking a task, little enough to share out evenly.
+constexpr std::int64_t kTaskElements = 16 * kBlock;
+
+// x^2, x^0.5, x^-0.5, x^-1 and x^1 without a logarithm. (-0 and -inf then give what sqrt gives.)
+ElementwiseStep simplified(ElementwiseStep step) {
+  if (step.op != ElementwiseOp::pow_imm) return step;
+  const auto becomes = [&step](ElementwiseOp op) {
+    step.op = op;
+    step.immediate = 0;
+    return step;
+  };
+  if (step.immediate == 2.0f) return becomes(ElementwiseOp::square);
+  if (step.immediate == 0.5f) return becomes(ElementwiseOp::sqrt);
+  if (step.immediate == -0.5f) return becomes(ElementwiseOp::rsqrt);
+  if (step.immediate == -1.0f) return becomes(ElementwiseOp::inverse);
+  if (step.immediate == 1.0f) return becomes(ElementwiseOp::copy);
+  return step;
+}
+
+// Slots must be known and written before they are read; returns their number.
+int check_slots(const ElementwiseSpec& spec) {
+  bool written[ElementwisePlan::kMaxSlots] = {};
+  int slots = 0;
+  const auto write = [&](std::size_t slot) {
+    ANEMONE_CHECK(slot < std::size(written), "an elementwise program uses too many slots");
+    written[slot] = true;
+    slots = std::max(slots, static_cast<int>(slot) + 1);
+  };
+  const auto read = [&](std::uint8_t slot) {
+    ANEMONE_CHECK(slot < std::size(written) && written[slot],
+                  "an elementwise step reads a slot nobody wrote");
+  };
+  for (std::size_t i = 0; i < spec.inputs.size(); ++i) write(i);
+  for (const ElementwiseStep& step : spec.steps) {
+    const int sources = kernels::elementwise_op_sources(step.op);
+    if (sources > 0) read(step.a);
+    if (sources > 1) read(step.b);
+    if (sources > 2) read(step.c);
+    write(step.dst);
+  }
+  for (const ElementwiseOutput& output : spec.outputs) read(output.slot);
+  return slots;
+}
+
+}  // namespace
+
+int ElementwisePlan::tasks() const { return static_cast<int>(divide_up(elements, task_elements)); }
+
+ElementwisePlan plan_elementwise(const ElementwiseSpec& spec, const CpuFeatures& features) {
+  ElementwisePlan plan;
+  plan.kernel = &kernels::pick_elementwise(features);
+  plan.convert = &kernels::pick_convert(features);
+  plan.elements = spec.shape.elements();
+  // No more than 2^20 tasks, each of whole blocks.
+  plan.task_elements = std::max(kTaskElements, round_up(plan.elements >> 20, kBlock));
+  plan.slots = check_slots(spec);
+  for (const ElementwiseInput& input : spec.inputs) {
+    ANEMONE_CHECK(kernels::converts(input.type),
+                  "an elementwise input has a type it cannot be read from");
+    plan.inputs.push_back(make_walk(input.type, spec.shape, input.strides));
+  }
+  for (const ElementwiseOutput& output : spec.outputs) {
+    ANEMONE_CHECK(kernels::converts(output.type),
+                  "an elementwise output has a type it cannot be stored as");
+    plan.outputs.push_back(make_walk(output.type, spec.shape, output.strides));
+    plan.output_slots.push_back(output.slot);
+  }
+  for (const ElementwiseStep& step : spec.steps) plan.steps.push_back(simplified(step));
+  return plan;
+}
+
+void run(ThreadPool& pool, const ElementwisePlan& plan, std::span<const void* const> inputs,
+         std::span<void* const> outputs) {
+  ANEMONE_CHECK(inputs.size() == plan.inputs.size() && outputs.size() == plan.outputs.size(),
+                "an elementwise program needs a pointer for each input and output");
+  pool.run(plan.tasks(), [&](int task, int) {
+    alignas(64) float slots[ElementwisePlan::kMaxSlots * kSlotStride];
+    const std::int64_t first = task * plan.task_elements;
+    const std::int64_t end = std::min(plan.elements, first + plan.task_elements);
+    for (std::int64_t begin = first; begin < end; begin += kBlock) {
+      const std::int64_t count = std::min(kBlock, end - begin);
+      for (std::size_t i = 0; i < inputs.size(); ++i) {
+        load_slot(*plan.convert, plan.inputs[i], inputs[i], begin, count,
+                  slots + static_cast<std::int64_t>(i) * kSlotStride);
+      }
+      plan.kernel->run(plan.steps.data(), static_cast<int>(plan.steps.size()), slots, kSlotStride,
+                       round_up(count, kernels::kSlotMultiple));
+      for (std::size_t i = 0; i < outputs.size(); ++i) {
+        store_slot(*plan.convert, plan.outputs[i], slots + plan.output_slots[i] * kSlotStride,
+                   begin, count, outputs[i]);
+      }
+    }
+  });
+}
+
+}  // namespace anemone::compute

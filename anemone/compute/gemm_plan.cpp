@@ -1,0 +1,136 @@
+// Planning matrix products: roles of the operands, the grid of tasks, memory.
+#include <algorithm>
+
+#include "anemone/base/error.h"
+#include "anemone/compute/gemm.h"
+#include "anemone/compute/slots.h"
+
+namespace anemone::compute {
+namespace {
+
+// The grid is made finer until it has this many tasks, so that some dozen threads find work; it
+// must not depend on how many there really are, because the order of sums may not.
+constexpr std::int64_t kEnoughTasks = 24;
+constexpr std::int64_t kPackTaskElements = 32 * 1024;
+constexpr std::size_t kAlign = 64;
+
+bool is_operand_type(DType type) {
+  return type == DType::fp16 || type == DType::bf16 || type == DType::fp32;
+}
+
+std::size_t aligned(std::size_t bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
+
+GemmPlan::Side make_side(const GemmPlan& plan, const GemmOperand& operand, bool lanes_are_rows,
+                         std::int64_t lanes, int width) {
+  const GemmSpec& spec = plan.spec;
+  ANEMONE_CHECK(is_operand_type(operand.type), "a product's operands are fp16, bf16 or fp32");
+  ANEMONE_CHECK(
+      !operand.constant || (operand.batch_stride == 0 && operand.triangle == Triangle::full),
+      "a constant operand is whole, and one for the whole batch");
+  GemmPlan::Side side;
+  side.operand = operand;
+  side.lane_stride = lanes_are_rows ? operand.row_stride : operand.col_stride;
+  side.depth_stride = lanes_are_rows ? operand.col_stride : operand.row_stride;
+  side.lanes = lanes;
+  side.width = width;
+  side.panels = divide_up(lanes, width);
+  // Of A, rows are lanes and columns are depths; of B the other way round.
+  const bool lower = operand.triangle == Triangle::lower,
+             upper = operand.triangle == Triangle::upper;
+  side.depth_to_lane = lanes_are_rows ? lower : upper;
+  side.depth_from_lane = lanes_are_rows ? upper : lower;
+  side.batch = operand.constant || operand.batch_stride == 0 ? 1 : spec.batch;
+  // Whole slots, because constants are unpacked by loads that fill up to a multiple of that.
+  side.panel_elements = round_up(plan.depth * width, kernels::kSlotMultiple);
+  side.storage = plan.kernel->panel;
+  if (operand.constant && plan.kernel->panel == DType::fp32) {
+    side.storage = spec.precision == ProductPrecision::bf16 ? DType::bf16 : operand.type;
+  }
+  return side;
+}
+
+void plan_packing(const GemmPlan& plan, GemmPlan::Side& side, bool in_task) {
+  const bool ready = side.operand.constant && side.storage == plan.kernel->panel;
+  if (ready || in_task) return;
+  const std::int64_t elements = side.batch * side.panels * side.panel_elements;
+  side.workspace_bytes =
+      aligned(static_cast<std::size_t>(elements) * dtype_size(plan.kernel->panel));
+  side.task_panels =
+      std::max<std::int64_t>(1, kPackTaskElements / std::max<std::int64_t>(1, side.panel_elements));
+  side.pack_tasks = divide_up(side.batch * side.panels, side.task_panels);
+}
+
+void plan_grid(GemmPlan& plan) {
+  const kernels::GemmKernel& kernel = *plan.kernel;
+  plan.depth_block = std::min<std::int64_t>(plan.depth, kernel.k_block);
+  plan.m_block = std::clamp<std::int64_t>(plan.left.panels, 1, kernel.m_block);
+  plan.n_block = std::clamp<std::int64_t>(plan.right.panels, 1, kernel.n_block);
+  for (;;) {
+    plan.m_tasks = divide_up(plan.left.panels, plan.m_block);
+    plan.n_tasks = divide_up(plan.right.panels, plan.n_block);
+    // A tile's work pays for a task when it is deep enough.
+    const bool worthwhile = plan.m_block * plan.n_block * plan.depth > 1024;
+    if (plan.spec.batch * plan.m_tasks * plan.n_tasks >= kEnoughTasks || !worthwhile) return;
+    if (plan.n_block >= plan.m_block && plan.n_block > 1) {
+      plan.n_block = divide_up(plan.n_block, 2);
+    } else if (plan.m_block > 1) {
+      plan.m_block = divide_up(plan.m_block, 2);
+    } else {
+      return;
+    }
+  }
+}
+
+}  // namespace
+
+std::size_t GemmPlan::workspace_bytes(int threads) const {
+  return left.workspace_bytes + right.workspace_bytes +
+         scratch_bytes * static_cast<std::size_t>(threads);
+}
+
+int GemmPlan::tasks() const { return static_cast<int>(spec.batch * m_tasks * n_tasks); }
+
+const char* GemmPlan::kernel_name() const { return kernel->name; }
+
+double GemmPlan::flops() const {
+  return 2.0 * static_cast<double>(spec.batch) * static_cast<double>(spec.m) *
+         static_cast<double>(spec.n) * static_cast<double>(spec.k);
+}
+
+GemmPlan plan_gemm(const GemmSpec& spec, const CpuFeatures& features) {
+  ANEMONE_CHECK(is_operand_type(spec.c.type) && is_operand_type(spec.residual.type),
+                "a product and its residual are fp16, bf16 or fp32");
+  ANEMONE_CHECK(spec.m >= 0 && spec.n >= 0 && spec.k >= 0 && spec.batch >= 0,
+                "a product has sizes");
+  GemmPlan plan;
+  plan.spec = spec;
+  const bool bf16 = spec.precision == ProductPrecision::bf16;
+  plan.kernel = &kernels::pick_gemm(features, bf16);
+  plan.convert = &kernels::pick_convert(features);
+  const kernels::GemmKernel& kernel = *plan.kernel;
+  plan.depth = round_up(spec.k, kernel.kr);
+  // The store writes along the kernel's rows. Where both strides are 1 one dimension is 1.
+  plan.transposed = spec.c.row_stride == 1 && (spec.c.col_stride != 1 || spec.n < spec.m);
+  if (plan.transposed) {
+    plan.left = make_side(plan, spec.b, false, spec.n, kernel.mr);
+    plan.right = make_side(plan, spec.a, true, spec.m, kernel.nr);
+  } else {
+    plan.left = make_side(plan, spec.a, true, spec.m, kernel.mr);
+    plan.right = make_side(plan, spec.b, false, spec.n, kernel.nr);
+  }
+  plan.unpack_left = plan.left.operand.constant && plan.left.storage != kernel.panel;
+  plan_packing(plan, plan.left, plan.unpack_left);
+  plan_packing(plan, plan.right, false);
+  plan_grid(plan);
+
+  const std::int64_t tiles = plan.depth > plan.depth_block ? plan.m_block * plan.n_block : 1;
+  plan.scratch_bytes =
+      aligned(static_cast<std::size_t>(tiles * kernel.mr * kernel.nr) * sizeof(float));
+  if (plan.unpack_left) {
+    const std::int64_t panel = round_up(plan.depth_block * kernel.mr, kernels::kSlotMultiple);
+    plan.scratch_bytes += aligned(static_cast<std::size_t>(plan.m_block * panel) * sizeof(float));
+  }
+  return plan;
+}
+
+}  // namespace anemone::compute

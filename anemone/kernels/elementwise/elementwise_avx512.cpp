@@ -1,0 +1,2 @@
+// elementwise_impl.h for AVX-512.
+#include "anemone/kernels/elementwise/elementwise_impl.h"

@@ -1,0 +1,2 @@
+// elementwise_impl.h for any processor.
+#include "anemone/kernels/elementwise/elementwise_impl.h"

@@ -1,0 +1,2 @@
+// reduce_impl.h for any processor.
+#include "anemone/kernels/reduce/reduce_impl.h"
