@@ -130,7 +130,7 @@ void FunctionParser::parse_statement() {
   std::vector<Result> results;
   const std::size_t ops = function_.ops.size(), values = function_.values.size();
   try {
-    results = parse_results();
+    parse_results(results);
     parse_operation(results);
   } catch (const SyntaxError&) {
     // Immediates of the statement go with it; nothing else refers to them.
@@ -142,9 +142,8 @@ void FunctionParser::parse_statement() {
 }
 
 // Nothing, or `type name, type name =`.
-std::vector<FunctionParser::Result> FunctionParser::parse_results() {
-  std::vector<Result> results;
-  if (tokens_.peek().kind == TokenKind::identifier && tokens_.peek_second().is("(")) return results;
+void FunctionParser::parse_results(std::vector<Result>& results) {
+  if (tokens_.peek().kind == TokenKind::identifier && tokens_.peek_second().is("(")) return;
   if (tokens_.peek_second().is("=")) tokens_.expected("the type of a result", {});
   do {
     Type type = values_.parse_type();
@@ -152,7 +151,6 @@ std::vector<FunctionParser::Result> FunctionParser::parse_results() {
     results.push_back({std::move(type), name});
   } while (tokens_.accept(","));
   tokens_.expect("=", "behind the results");
-  return results;
 }
 
 void FunctionParser::parse_operation(const std::vector<Result>& results) {

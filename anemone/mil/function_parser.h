@@ -49,7 +49,7 @@ class FunctionParser {
   void parse_outputs();
   void parse_body();
   void parse_statement();
-  std::vector<Result> parse_results();
+  void parse_results(std::vector<Result>& results);
   void parse_operation(const std::vector<Result>& results);
   void parse_arguments(const OpDef* def, Operation& op);
   std::vector<Value> parse_argument(bool keep);

@@ -55,7 +55,7 @@ SourceLocation Lexer::here() const {
 }
 
 Token Lexer::token(TokenKind kind, std::size_t begin, SourceLocation location) const {
-  return {kind, text_.substr(begin, position_ - begin), location};
+  return {kind, text_.substr(begin, position_ - begin), location, false};
 }
 
 void Lexer::skip_space() {
@@ -129,10 +129,11 @@ Token Lexer::string() {
             ? 2
             : 1;
   }
-  const Token result = token(TokenKind::string, begin, location);
+  Token result = token(TokenKind::string, begin, location);
   if (position_ < text_.size() && text_[position_] == '"') {
     ++position_;
   } else {
+    result.broken = true;
     diagnostics_.error(location, "a string without an end on its line (expected '\"')");
   }
   return result;

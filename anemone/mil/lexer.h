@@ -25,6 +25,7 @@ struct Token {
   TokenKind kind = TokenKind::end;
   std::string_view text;
   SourceLocation location;
+  bool broken = false;  // a string without an end: reported, and what follows is no surprise
 
   bool is(std::string_view punctuation) const {
     return kind == TokenKind::punctuation && text == punctuation;

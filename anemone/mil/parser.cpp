@@ -28,12 +28,7 @@ class ProgramParser {
       skip_to_function();
     }
     while (!tokens_.at_end() && !tokens_.at("}")) parse_function();
-    try {
-      tokens_.expect("}", "at the end of the program");
-      if (!tokens_.at_end()) tokens_.expected("nothing more behind the program", {});
-    } catch (const SyntaxError&) {
-      // The last thing there was to check.
-    }
+    parse_end();
     report_unsupported(unsupported_, tokens_.diagnostics());
     return std::move(program_);
   }
@@ -69,14 +64,30 @@ class ProgramParser {
     program_.functions.push_back(std::move(function));
   }
 
+  void parse_end() {
+    if (skipped_ && tokens_.at_end()) return;
+    try {
+      tokens_.expect("}", "at the end of the program");
+      if (!tokens_.at_end()) tokens_.expected("nothing more behind the program", {});
+    } catch (const SyntaxError&) {
+      // The last thing there was to check.
+    }
+  }
+
+  // Goes on at the next function, or at what looks like the end of the program.
   void skip_to_function() {
-    while (!tokens_.at_end() && !at_function(tokens_)) tokens_.take();
+    skipped_ = true;
+    while (!tokens_.at_end() && !at_function(tokens_) &&
+           !(tokens_.at("}") && tokens_.peek_second().kind == TokenKind::end)) {
+      tokens_.take();
+    }
   }
 
   TokenStream tokens_;
   ValueParser values_;
   Program program_;
   UnsupportedOps unsupported_;
+  bool skipped_ = false;  // text after an error
 };
 
 }  // namespace

@@ -31,6 +31,7 @@ class TokenStream {
 
   Token take() {
     const Token taken = first_;
+    after_broken_ = taken.broken;
     first_ = second_;
     second_ = lexer_.next();
     return taken;
@@ -56,7 +57,7 @@ class TokenStream {
                               ", found " + first_.describe());
   }
   [[noreturn]] void fail(SourceLocation location, std::string message) {
-    diagnostics_.error(location, std::move(message));
+    if (!after_broken_) diagnostics_.error(location, std::move(message));
     throw SyntaxError{};
   }
 
@@ -70,6 +71,7 @@ class TokenStream {
   Lexer lexer_;
   Diagnostics& diagnostics_;
   Token first_, second_;
+  bool after_broken_ = false;
 };
 
 }  // namespace anemone::mil
