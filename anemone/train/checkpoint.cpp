@@ -8,21 +8,17 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
-#include <nlohmann/json.hpp>
 #include <system_error>
 #include <utility>
 
 #include "anemone/base/file.h"
 #include "anemone/base/hash.h"
+#include "anemone/train/checkpoint_manifest.h"
 
 namespace anemone::train {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
-
-constexpr int kFormatVersion = 1;
-constexpr const char* kFormat = "anemone-checkpoint";
 constexpr const char* kState = "state.json";
 constexpr const char* kTensors = "tensors.safetensors";
 constexpr const char* kManifest = "manifest.json";
@@ -30,7 +26,6 @@ constexpr const char* kLatest = "LATEST";
 constexpr const char* kPrefix = "step-";
 constexpr const char* kTemporary = ".tmp";  // being written, or being removed
 constexpr const char* kReplaced = ".old";   // complete, but a newer one of its step takes its place
-constexpr std::size_t kLargestManifest = 65536;
 
 std::string directory_name(std::uint64_t step) { return fmt::format("{}{:08}", kPrefix, step); }
 
@@ -75,63 +70,21 @@ std::vector<FoundDirectory> list_checkpoints(const fs::path& directory) {
   return all;
 }
 
-// The manifest's text: canonical JSON whose last field is the hash of the rest, so that a flipped
-// bit anywhere in it shows.
-std::string seal_manifest(Json manifest) {
-  const std::string open = manifest.dump(2);
-  manifest["manifest_xxh3_128"] = content_hash(std::as_bytes(std::span(open.data(), open.size())));
-  return manifest.dump(2) + "\n";
-}
-
-Json read_manifest(const fs::path& directory) {
-  const fs::path path = directory / kManifest;
-  const MappedFile file(path);
-  if (file.bytes().size() > kLargestManifest) {
-    throw Error(fmt::format("{} bytes", file.bytes().size()), kManifest,
-                fmt::format("at most {}", kLargestManifest));
-  }
-  const std::string text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
-  // Bounded nesting: dump() below recurses.
-  const auto shallow = [](int depth, Json::parse_event_t, Json&) {
-    constexpr int kDeepest = 4;
-    if (depth > kDeepest) throw Error("nested too deeply", kManifest);
-    return true;
-  };
-  Json manifest = Json::parse(text, shallow, /*allow_exceptions=*/false);
-  if (!manifest.is_object()) throw Error("not JSON", kManifest, "an object");
-  const auto field = [&](const char* key) {
-    return manifest.contains(key) ? manifest[key] : Json();
-  };
-  if (field("format") != kFormat) throw Error("not a manifest", kManifest, kFormat);
-  if (field("version") != kFormatVersion) {
-    throw Error("format version " + field("version").dump().substr(0, 40), kManifest,
-                std::to_string(kFormatVersion));
-  }
-  const Json claimed = field("manifest_xxh3_128");
-  Json open = manifest;
-  open.erase("manifest_xxh3_128");
-  if (seal_manifest(open) != text) {
-    throw Error("hash " + claimed.dump().substr(0, 40) + " is not the hash of the text", kManifest,
-                "an undamaged manifest");
-  }
-  return manifest;
-}
-
 // Maps a file of the checkpoint if it is what the manifest says.
-MappedFile verified_file(const fs::path& directory, const Json& manifest, const char* name) {
-  const Json files = manifest.contains("files") ? manifest["files"] : Json();
-  const Json entry = files.is_object() && files.contains(name) ? files[name] : Json();
-  if (!entry.is_object() || !entry.contains("bytes") || !entry.contains("xxh3_128")) {
+MappedFile verified_file(const fs::path& directory, const Manifest& manifest, const char* name) {
+  const auto entry = std::find_if(manifest.files.begin(), manifest.files.end(),
+                                  [&](const FileEntry& file) { return file.name == name; });
+  if (entry == manifest.files.end()) {
     throw Error(std::string("says nothing of ") + name, kManifest, "its size and hash");
   }
   MappedFile file(directory / name);
   const std::size_t size = file.bytes().size();
-  if (entry["bytes"] != size) {
-    throw Error(fmt::format("{} bytes, manifest says {}", size, entry["bytes"].dump()), name);
+  if (entry->bytes != size) {
+    throw Error(fmt::format("{} bytes, manifest says {}", size, entry->bytes), name);
   }
   const std::string hash = content_hash(file.bytes());
-  if (entry["xxh3_128"] != hash) {
-    throw Error(fmt::format("hash {}, manifest says {}", hash, entry["xxh3_128"].dump()), name);
+  if (entry->hash != hash) {
+    throw Error(fmt::format("hash {}, manifest says {}", hash, entry->hash), name);
   }
   return file;
 }
@@ -224,9 +177,9 @@ Status CheckpointStore::write_directory(const CheckpointContents& contents,
     if (!error) error = std::make_error_code(std::errc::file_exists);
     return status_of(error, directory, "create");
   }
-  Json files = Json::object();
+  Manifest manifest{contents.step, {}};
   const auto finish = [&](const char* name, FileWriter& writer) {
-    files[name] = {{"bytes", writer.bytes_written()}, {"xxh3_128", writer.hash()}};
+    manifest.files.push_back({name, writer.bytes_written(), writer.hash()});
     return writer.finish();
   };
   FileWriter state(directory / kState);
@@ -236,12 +189,9 @@ Status CheckpointStore::write_directory(const CheckpointContents& contents,
   write_safetensors(tensors, contents.tensors);
   if (Status status = finish(kTensors, tensors); !status.ok()) return status;
 
-  FileWriter manifest(directory / kManifest);
-  manifest.write(seal_manifest({{"format", kFormat},
-                                {"version", kFormatVersion},
-                                {"step", contents.step},
-                                {"files", files}}));
-  if (Status status = manifest.finish(); !status.ok()) return status;
+  FileWriter last(directory / kManifest);
+  last.write(to_text(manifest));
+  if (Status status = last.finish(); !status.ok()) return status;
   return sync_directory(directory);
 }
 
@@ -274,7 +224,7 @@ LoadedCheckpoint CheckpointStore::load(const fs::path& directory) {
     return Error(fmt::format("cannot use this checkpoint: {}", error.what()), directory.string());
   };
   try {
-    const Json manifest = read_manifest(directory);
+    const Manifest manifest = parse_manifest(read_text_file(directory / kManifest));
     const MappedFile state = verified_file(directory, manifest, kState);
     MappedFile tensors = verified_file(directory, manifest, kTensors);
     std::string text(reinterpret_cast<const char*>(state.bytes().data()), state.bytes().size());

@@ -117,7 +117,8 @@ TEST_F(CheckpointDamage, SwappedAndForeignFilesAreRefused) {
   EXPECT_EQ(previous_.difference(*loaded), "");
   expect_refused("manifest.json", R"({"format":"anemone-checkpoint","version":2})",
                  "format version 2 (expected 1)");
-  expect_refused("manifest.json", "{}", "not a manifest");
+  expect_refused("manifest.json", "{}", "\"format\" is null");
+  expect_refused("manifest.json", R"({"format":"other"})", "not a manifest");
   expect_refused("manifest.json", std::string(30000, '['), "nested too deeply");
   expect_refused("manifest.json", std::string(100000, ' '), "100000 bytes");
 }
