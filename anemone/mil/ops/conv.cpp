@@ -1,4 +1,6 @@
 // conv: convolution over one to three spatial dimensions.
+#include "anemone/mil/ops/conv.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -32,26 +34,6 @@ constexpr ParamDef kParams[] = {
                    "channels are cut into this many groups that do not see each other"),
 };
 
-// One spatial dimension.
-struct Axis {
-  std::int64_t in = 1, kernel = 1, stride = 1, dilation = 1, before = 0, out = 1;
-};
-
-// Everything as three spatial dimensions, the missing ones in front being 1.
-struct Plan {
-  std::int64_t batch, groups, in_channels, out_channels;  // channels of one group
-  Axis axes[3];
-  int spatial;
-  std::int64_t in_size() const { return axes[0].in * axes[1].in * axes[2].in; }
-  std::int64_t out_size() const { return axes[0].out * axes[1].out * axes[2].out; }
-  std::int64_t kernel_size() const { return axes[0].kernel * axes[1].kernel * axes[2].kernel; }
-  bool is_product() const {  // a 1x1 kernel that visits every element
-    return std::all_of(axes, axes + 3, [](const Axis& a) {
-      return a.kernel == 1 && a.stride == 1 && a.before == 0 && a.out == a.in;
-    });
-  }
-};
-
 void check_positive(std::string_view name, const std::vector<std::int64_t>& values) {
   for (const std::int64_t value : values) {
     if (value < 1) throw Error(fmt::format("{} of {}", name, value), {}, "1 or more");
@@ -59,7 +41,7 @@ void check_positive(std::string_view name, const std::vector<std::int64_t>& valu
 }
 
 // Fills in the padding before and the size of the output.
-void place(Axis& axis, int index, const std::string& pad_type,
+void place(ConvAxis& axis, int index, const std::string& pad_type,
            const std::vector<std::int64_t>& pad) {
   const std::int64_t reach = (axis.kernel - 1) * axis.dilation + 1;
   std::int64_t padding = 0;
@@ -110,7 +92,9 @@ void check_shapes(const OpContext& op) {
   }
 }
 
-Plan plan(const OpContext& op) {
+}  // namespace
+
+ConvGeometry conv_geometry(const OpContext& op) {
   check_shapes(op);
   const Shape &x = op.shape(kX), &weight = op.shape(kWeight);
   const std::string pad_type = op.string(kPadType);
@@ -118,7 +102,7 @@ Plan plan(const OpContext& op) {
       pad_type != "custom") {
     throw Error("pad_type \"" + pad_type + "\"", {}, "valid, same, same_lower or custom");
   }
-  Plan p{};
+  ConvGeometry p;
   p.spatial = x.rank() - 2;
   const auto strides = op.integers_or(kStrides, p.spatial, 1);
   const auto dilations = op.integers_or(kDilations, p.spatial, 1);
@@ -134,7 +118,7 @@ Plan plan(const OpContext& op) {
   p.in_channels = weight[1];
   p.out_channels = weight[0] / p.groups;
   for (int i = 0; i < p.spatial; ++i) {
-    Axis& axis = p.axes[3 - p.spatial + i];
+    ConvAxis& axis = p.axes[3 - p.spatial + i];
     axis.in = x[2 + i];
     axis.kernel = weight[2 + i];
     if (axis.kernel < 1) throw Error("weight " + weight.to_string() + " is an empty kernel");
@@ -145,15 +129,17 @@ Plan plan(const OpContext& op) {
   return p;
 }
 
+namespace {
+
 std::vector<Type> infer(const OpContext& op) {
-  const Plan p = plan(op);
+  const ConvGeometry p = conv_geometry(op);
   Shape out{p.batch, p.out_channels * p.groups};
   for (int i = 3 - p.spatial; i < 3; ++i) out.push_back(p.axes[i].out);
   return {Type::tensor(op.dtype(kX), out)};
 }
 
 std::int64_t terms(const OpContext& op) {
-  const Plan p = plan(op);
+  const ConvGeometry p = conv_geometry(op);
   return p.in_channels * p.kernel_size() + (op.has(kBias) ? 1 : 0);
 }
 
@@ -161,7 +147,7 @@ std::int64_t terms(const OpContext& op) {
 struct Range {
   std::int64_t first, last, input;  // and the input of `first`
 };
-Range valid_outputs(const Axis& axis, std::int64_t k) {
+Range valid_outputs(const ConvAxis& axis, std::int64_t k) {
   const std::int64_t shift = k * axis.dilation - axis.before;  // input = out * stride + shift
   const std::int64_t first = shift >= 0 ? 0 : (-shift + axis.stride - 1) / axis.stride;
   const std::int64_t room = axis.in - shift;
@@ -173,7 +159,7 @@ Range valid_outputs(const Axis& axis, std::int64_t k) {
 // out += w * (x seen through kernel element (k0, k1, k2)), for one channel of x and one of the
 // output.
 template <class T>
-void add_tap(const Plan& p, const T& w, std::int64_t k0, std::int64_t k1, std::int64_t k2,
+void add_tap(const ConvGeometry& p, const T& w, std::int64_t k0, std::int64_t k1, std::int64_t k2,
              const T* x, T* out) {
   const auto [d0, d1, d2] = p.axes;
   const Range r0 = valid_outputs(d0, k0), r1 = valid_outputs(d1, k1), r2 = valid_outputs(d2, k2);
@@ -189,7 +175,7 @@ void add_tap(const Plan& p, const T& w, std::int64_t k0, std::int64_t k1, std::i
 
 // One group of one element of the batch.
 template <class T>
-void convolve(const Plan& p, const T* x, const T* weight, T* out) {
+void convolve(const ConvGeometry& p, const T* x, const T* weight, T* out) {
   if (p.is_product()) {
     add_product(p.out_channels, p.out_size(), p.in_channels, weight, x, out);
     return;
@@ -210,7 +196,7 @@ void convolve(const Plan& p, const T* x, const T* weight, T* out) {
 
 template <class T>
 void eval(const EvalContext<T>& context) {
-  const Plan p = plan(context.op);
+  const ConvGeometry p = conv_geometry(context.op);
   const T *x = context.input(kX).data.data(), *weight = context.input(kWeight).data.data();
   T* out = context.output().data.data();
   for (std::int64_t n = 0; n < p.batch; ++n) {
