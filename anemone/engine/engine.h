@@ -46,7 +46,8 @@ enum class ProductPrecision : std::uint8_t {
 };
 
 struct EngineOptions {
-  int threads = 0;  // 0 = what affinity and cgroup allow
+  int threads = 0;       // 0 = what affinity and cgroup allow
+  bool profile = false;  // take the time of every step, for Executable::profile
 };
 
 struct CompileOptions {
@@ -55,6 +56,15 @@ struct CompileOptions {
   std::filesystem::path model_directory;  // where @model_path points
   ProductPrecision products = ProductPrecision::operands;
   bool pack_io = false;  // force packed_io on an engine that does not want it
+};
+
+// The time a step of a program took in all runs so far.
+struct StepProfile {
+  std::string step;  // as in explain()
+  std::int64_t runs = 0;
+  double seconds = 0;
+  double flops = 0;  // of one run, in matrix products: 2 per multiply-add
+  double bytes = 0;  // of one run: what is read and written, each once
 };
 
 // A program bound to surfaces.
@@ -84,6 +94,9 @@ class Executable {
 
   // One line per step: the op or fused group, the implementation chosen, why better ones refused.
   virtual std::string explain() const = 0;
+
+  // One entry per step, of engines that can (EngineOptions::profile); empty otherwise.
+  virtual std::vector<StepProfile> profile() const { return {}; }
 
   virtual std::size_t scratch_bytes() const { return 0; }  // intermediate values
   virtual std::size_t constant_bytes() const {
