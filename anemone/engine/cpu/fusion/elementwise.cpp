@@ -1,0 +1,66 @@
+// Arithmetic on elements of one shape becomes one program: one pass over memory, values inside it
+// neither stored nor rounded. Smaller operands are broadcast while they are read.
+#include <algorithm>
+
+#include "anemone/base/dtype.h"
+#include "anemone/engine/cpu/fusion/fusion.h"
+#include "anemone/engine/cpu/lower/lowerings.h"
+#include "anemone/engine/cpu/lower/math_rules.h"
+
+namespace anemone::cpu {
+namespace {
+
+// Longer programs gain nothing and make compiling slow.
+constexpr std::size_t kMaxOps = 48;
+
+bool is_math(const GroupGraph& graph, const Group& group) {
+  if (group.fusion == &fusion_elementwise) return true;
+  if (group.merged_away() || group.fusion != nullptr || group.ops.size() != 1) return false;
+  const mil::Operation& op = graph.op(group.ops.front());
+  if (op_row(op.kind).math == nullptr) return false;
+  // Integers and truth values are what they are only after they have been stored.
+  const mil::Type& result = graph.function().type(op.results.front());
+  return is_float(result.dtype) && math_refusal(graph.function(), op).empty();
+}
+
+bool fits(const GroupGraph& graph, const Group& first, const Group& second) {
+  const Shape& shape = graph.function().type(first.outputs.front()).shape;
+  if (!(shape == graph.function().type(second.outputs.front()).shape)) return false;
+  if (first.ops.size() + second.ops.size() > kMaxOps) return false;
+  std::vector<int> ops = first.ops;
+  ops.insert(ops.end(), second.ops.begin(), second.ops.end());
+  std::sort(ops.begin(), ops.end());
+  // At worst everything the first one writes is still wanted.
+  std::vector<mil::Value> outputs = first.outputs;
+  outputs.insert(outputs.end(), second.outputs.begin(), second.outputs.end());
+  return math_program(graph.function(), ops, outputs).has_value();
+}
+
+// A group that feeds `index` and can become a part of it; -1 if there is none.
+int mergeable_producer(const GroupGraph& graph, int index) {
+  for (const mil::Value value : graph.group(index).inputs) {
+    const int producer = graph.producer(value);
+    if (producer < 0 || !is_math(graph, graph.group(producer))) continue;
+    if (!fits(graph, graph.group(producer), graph.group(index))) continue;
+    if (!graph.merge_makes_cycle(producer, index)) return producer;
+  }
+  return -1;
+}
+
+void fuse_elementwise(GroupGraph& graph) {
+  for (std::size_t i = 0; i < graph.groups().size(); ++i) {
+    const int index = static_cast<int>(i);
+    if (!is_math(graph, graph.group(index))) continue;
+    for (int producer = mergeable_producer(graph, index); producer >= 0;
+         producer = mergeable_producer(graph, index)) {
+      graph.merge(producer, index);
+      graph.group(index).fusion = &fusion_elementwise;
+    }
+  }
+}
+
+}  // namespace
+
+const Fusion fusion_elementwise = {"elementwise", fuse_elementwise, kElementwiseAlternatives};
+
+}  // namespace anemone::cpu

@@ -1,0 +1,23 @@
+// The calls to choose from for each operation, best first; lower.inc names them. What none of them
+// takes is evaluated by its reference meaning (reference.cpp).
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "anemone/engine/cpu/lower/op_table.h"
+
+namespace anemone::cpu {
+
+extern const std::span<const Alternative> kElementwiseAlternatives;
+extern const std::span<const Alternative> kConvAlternatives;
+extern const std::span<const Alternative> kMatmulAlternatives;
+extern const std::span<const Alternative> kSoftmaxAlternatives;
+extern const std::span<const Alternative> kReduceSumAlternatives;
+extern const std::span<const Alternative> kReduceMeanAlternatives;
+extern const std::span<const Alternative> kReduceMaxAlternatives;
+
+// The last alternative of every operation; never refuses.
+extern const Alternative kReferenceAlternative;
+
+}  // namespace anemone::cpu

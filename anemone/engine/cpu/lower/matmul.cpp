@@ -1,0 +1,78 @@
+// matmul: batched products with broadcasting, on whatever strides the operands have.
+#include "anemone/engine/cpu/lower/lowerings.h"
+#include "anemone/engine/cpu/lower/product.h"
+
+namespace anemone::cpu {
+namespace {
+
+bool is_product_type(DType type) {
+  return type == DType::fp16 || type == DType::bf16 || type == DType::fp32;
+}
+
+// The last two dimensions are the matrix, the others the batch.
+ProductOperand matrices(const LowerContext& context, mil::Value value, const Layout& layout,
+                        bool transposed, const Shape& batch) {
+  const int rank = layout.shape.rank();
+  ProductOperand operand;
+  operand.value = value;
+  operand.dtype = context.dtype(value);
+  operand.offset = layout.offset;
+  operand.row_stride = layout.strides[static_cast<std::size_t>(rank - 2)];
+  operand.col_stride = layout.strides[static_cast<std::size_t>(rank - 1)];
+  if (transposed) std::swap(operand.row_stride, operand.col_stride);
+  Layout leading{Shape(layout.shape.dims().first(static_cast<std::size_t>(rank - 2))),
+                 layout.strides, layout.offset};
+  operand.batch = broadcast_strides(leading, batch);
+  return operand;
+}
+
+// A vector x is a row, a vector y a column; in the result the dimension of 1 is missing.
+Layout with_dimension(const Layout& layout, int axis) {
+  Shape shape = layout.shape;
+  shape.insert(axis, 1);
+  return *reshaped(layout, shape);
+}
+
+std::string lower_matmul(LowerContext& context, Step& step) {
+  const mil::OpContext op = context.op_context();
+  const mil::Value x = context.argument("x"), y = context.argument("y");
+  const mil::Value result = context.group().outputs.front();
+  if (!is_product_type(context.dtype(x)))
+    return std::string(dtype_name(context.dtype(x))) + " has no fast product";
+
+  const bool transpose_x = op.boolean(op.def().find_param("transpose_x"));
+  const bool transpose_y = op.boolean(op.def().find_param("transpose_y"));
+  Layout in_x = context.layout(x), in_y = context.layout(y), out = context.layout(result);
+  const bool vector_x = in_x.shape.rank() == 1, vector_y = in_y.shape.rank() == 1;
+  if (vector_x) in_x = with_dimension(in_x, 0);
+  if (vector_y) in_y = with_dimension(in_y, 1);
+  if (vector_y) out = with_dimension(out, out.shape.rank());
+  if (vector_x) out = with_dimension(out, out.shape.rank() - 1);
+
+  const int rank = out.shape.rank();
+  Product product;
+  product.batch = Shape(out.shape.dims().first(static_cast<std::size_t>(rank - 2)));
+  product.m = out.shape[rank - 2];
+  product.n = out.shape[rank - 1];
+  product.k = in_x.shape[in_x.shape.rank() - (transpose_x ? 2 : 1)];
+  product.a = matrices(context, x, in_x, transpose_x, product.batch);
+  product.b = matrices(context, y, in_y, transpose_y, product.batch);
+  product.c = matrices(context, result, out, false, product.batch);
+  product.alpha = context.group().alpha;
+  if (context.group().residual.valid()) {
+    const mil::Value residual = context.group().residual;
+    Layout stretched{context.shape(result), {}, context.layout(residual).offset};
+    stretched.strides = broadcast_strides(context.layout(residual), stretched.shape);
+    product.residual = matrices(context, residual, stretched, false, product.batch);
+  }
+  lower_product(context, product, step);
+  return {};
+}
+
+constexpr Alternative kList[] = {{"matmul", lower_matmul}};
+
+}  // namespace
+
+const std::span<const Alternative> kMatmulAlternatives = kList;
+
+}  // namespace anemone::cpu

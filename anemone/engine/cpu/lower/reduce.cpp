@@ -1,0 +1,81 @@
+// Sums, means and extrema over axes.
+#include "anemone/compute/reduce.h"
+
+#include <fmt/format.h>
+
+#include "anemone/engine/cpu/lower/context.h"
+#include "anemone/engine/cpu/lower/lowerings.h"
+
+namespace anemone::cpu {
+namespace {
+
+struct ReduceCall {
+  compute::ReducePlan plan;
+  Operand in, out;
+
+  void run(const Frame& frame) const {
+    compute::run(frame.pool, plan, frame.workspace, frame.at(in), frame.at(out));
+  }
+};
+
+std::uint32_t reduced_axes(const mil::OpContext& op) {
+  const int rank = op.shape(0).rank();
+  const int axes = op.def().find_param("axes");
+  std::uint32_t bits = 0;
+  if (!op.has(axes)) {
+    for (int axis = 0; axis < rank; ++axis) bits |= 1u << static_cast<unsigned>(axis);
+  }
+  for (const std::int64_t axis : op.integers(axes))
+    bits |= 1u << static_cast<unsigned>(normalize_axis(axis, rank).value_or(0));
+  return bits;
+}
+
+// The result's strides, one per axis of the input.
+Strides result_strides(const Layout& result, int rank, std::uint32_t axes, bool keep_dims) {
+  if (keep_dims) return result.strides;
+  Strides strides{};
+  std::size_t kept = 0;
+  for (int axis = 0; axis < rank; ++axis) {
+    if (((axes >> static_cast<unsigned>(axis)) & 1u) == 0)
+      strides[static_cast<std::size_t>(axis)] = result.strides[kept++];
+  }
+  return strides;
+}
+
+template <compute::ReduceOp kOp>
+std::string lower_reduce(LowerContext& context, Step& step) {
+  const mil::Value x = context.argument("x");
+  const mil::Value result = context.op().results.front();
+  if (!is_float(context.dtype(x)) || context.dtype(x) == DType::fp64)
+    return std::string(dtype_name(context.dtype(x))) + " is not summed in fp32";
+  const mil::OpContext op = context.op_context();
+  compute::ReduceSpec spec;
+  spec.op = kOp;
+  spec.shape = context.shape(x);
+  spec.axes = reduced_axes(op);
+  spec.in_type = context.dtype(x);
+  spec.in_strides = context.layout(x).strides;
+  spec.out_type = context.dtype(result);
+  spec.out_strides = result_strides(context.layout(result), spec.shape.rank(), spec.axes,
+                                    op.boolean(op.def().find_param("keep_dims")));
+  ReduceCall call{compute::plan_reduce(spec, context.features()), context.read(x, step),
+                  context.write(result, step)};
+  step.workspace_bytes = call.plan.workspace_bytes();
+  step.implementation =
+      fmt::format("reduce {} {} sums of {}{}", call.plan.kernel->name, call.plan.outputs,
+                  call.plan.count, call.plan.by_columns ? ", side by side" : "");
+  step.call = Call(std::move(call));
+  return {};
+}
+
+constexpr Alternative kSum[] = {{"reduce", lower_reduce<compute::ReduceOp::sum>}};
+constexpr Alternative kMean[] = {{"reduce", lower_reduce<compute::ReduceOp::mean>}};
+constexpr Alternative kMax[] = {{"reduce", lower_reduce<compute::ReduceOp::max>}};
+
+}  // namespace
+
+const std::span<const Alternative> kReduceSumAlternatives = kSum;
+const std::span<const Alternative> kReduceMeanAlternatives = kMean;
+const std::span<const Alternative> kReduceMaxAlternatives = kMax;
+
+}  // namespace anemone::cpu
