@@ -21,8 +21,11 @@ std::vector<SourceFile> source_files(const std::string& folder);
 // `text` with // and /* */ comments replaced by spaces; strings and line breaks stay.
 std::string without_comments(const std::string& text);
 
-// "path:LINE: TEXT" of every line of code that matches the regular expression.
+// "path:LINE: TEXT" of every line of code that matches the (POSIX extended) regular expression.
 std::vector<std::string> lines_matching(const SourceFile& file, const std::string& expression);
+
+// The same for whole words, given as alternatives: "768|2048".
+std::vector<std::string> lines_with_word(const SourceFile& file, const std::string& words);
 
 // One offender a line, for a failure message.
 std::string join(const std::vector<std::string>& offenders);
