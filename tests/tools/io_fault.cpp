@@ -25,6 +25,9 @@ char g_path[4096];
 std::atomic<long> g_at{0}, g_count{0};
 std::atomic<bool> g_armed{false};
 std::atomic<bool> g_tracked[kDescriptors];
+char g_paths[kDescriptors][256];  // what a tracked descriptor was opened with, cut off
+char g_trace[1 << 20];            // calls in order; full is full
+std::atomic<size_t> g_traced{0};
 Kind g_kind = Kind::full_disk;
 
 template <typename Function>
@@ -46,6 +49,13 @@ bool is_watched(const char* path) {
 
 bool is_watched(int descriptor) {
   return g_armed && descriptor >= 0 && descriptor < kDescriptors && g_tracked[descriptor];
+}
+
+void record(const char* call, const char* path, const char* other = "") {
+  const size_t at = g_traced;
+  if (at >= sizeof g_trace - 1024) return;
+  const int size = snprintf(g_trace + at, 1024, "%s %s %s\n", call, path, other);
+  g_traced = at + static_cast<size_t>(size < 1024 ? size : 1023);
 }
 
 // Counts a call; true if it must fail, with errno set.
@@ -74,8 +84,11 @@ size_t written_first(size_t size) {
   return 0;
 }
 
-void track(int descriptor, bool watched) {
-  if (descriptor >= 0 && descriptor < kDescriptors) g_tracked[descriptor] = watched;
+void track(int descriptor, const char* path, bool watched) {
+  if (descriptor < 0 || descriptor >= kDescriptors) return;
+  g_tracked[descriptor] = watched;
+  if (!watched) return;
+  strncpy(g_paths[descriptor], path, sizeof g_paths[0] - 1);
 }
 
 bool changes_files(int flags) { return (flags & (O_WRONLY | O_RDWR | O_CREAT | O_DIRECTORY)) != 0; }
@@ -127,8 +140,12 @@ void anemone_io_fault_arm(const char* path, long at, int kind) {
   g_kind = static_cast<Kind>(kind);
   g_at = at;
   g_count = 0;
+  g_traced = 0;
+  g_trace[0] = '\0';
   g_armed = true;
 }
+
+const char* anemone_io_fault_trace() { return g_trace; }
 
 long anemone_io_fault_disarm() {
   g_armed = false;
@@ -143,12 +160,14 @@ int open(const char* path, int flags, ...) {
   const bool watched = is_watched(path) && changes_files(flags);
   if (watched && fails((flags & O_CREAT) != 0)) return -1;
   const int descriptor = NEXT(open)(path, flags, mode);
-  track(descriptor, watched);
+  track(descriptor, path, watched);
+  if (watched && descriptor >= 0) record((flags & O_CREAT) != 0 ? "create" : "open", path);
   return descriptor;
 }
 
 ssize_t write(int descriptor, const void* data, size_t size) {
   if (!is_watched(descriptor)) return NEXT(write)(descriptor, data, size);
+  record("write", g_paths[descriptor]);
   const size_t first = written_first(size);
   if (first > 0) {
     const ssize_t count = NEXT(write)(descriptor, data, first);
@@ -164,12 +183,15 @@ int ftruncate(int descriptor, off_t size) noexcept {
   FAIL_OR_CALL(is_watched(descriptor), false, NEXT(ftruncate)(descriptor, size));
 }
 
-int fsync(int descriptor) { FAIL_OR_CALL(is_watched(descriptor), false, NEXT(fsync)(descriptor)); }
+int fsync(int descriptor) {
+  if (is_watched(descriptor)) record("fsync", g_paths[descriptor]);
+  FAIL_OR_CALL(is_watched(descriptor), false, NEXT(fsync)(descriptor));
+}
 
 // A close that fails has closed the descriptor all the same, as on Linux.
 int close(int descriptor) {
   const bool watched = is_watched(descriptor);
-  track(descriptor, false);
+  track(descriptor, nullptr, false);
   if (watched && fails(false)) {
     NEXT(close)(descriptor);
     errno = EIO;
@@ -179,11 +201,14 @@ int close(int descriptor) {
 }
 
 int mkdir(const char* path, mode_t mode) noexcept {
+  if (is_watched(path)) record("mkdir", path);
   FAIL_OR_CALL(is_watched(path), true, NEXT(mkdir)(path, mode));
 }
 
 int rename(const char* from, const char* to) noexcept {
-  FAIL_OR_CALL(is_watched(from) || is_watched(to), false, NEXT(rename)(from, to));
+  const bool watched = is_watched(from) || is_watched(to);
+  if (watched) record("rename", from, to);
+  FAIL_OR_CALL(watched, false, NEXT(rename)(from, to));
 }
 
 int unlink(const char* path) noexcept { FAIL_OR_CALL(is_watched(path), false, NEXT(unlink)(path)); }

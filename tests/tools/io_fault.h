@@ -23,8 +23,11 @@ enum class Kind : int {
 
 using Arm = void (*)(const char* path, long at, int kind);
 using Disarm = long (*)();  // the number of calls counted since Arm
+// What was called since Arm, a line each: "write PATH", "fsync PATH", "rename FROM TO" …
+using Trace = const char* (*)();
 
 inline constexpr const char* kArm = "anemone_io_fault_arm";
 inline constexpr const char* kDisarm = "anemone_io_fault_disarm";
+inline constexpr const char* kTrace = "anemone_io_fault_trace";
 
 }  // namespace anemone::test::io_fault

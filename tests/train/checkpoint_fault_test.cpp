@@ -7,9 +7,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <functional>
+#include <iterator>
 #include <set>
+#include <sstream>
 
 #include "anemone/train/checkpoint.h"
 #include "tests/support/process.h"
@@ -198,6 +201,67 @@ TEST_F(CheckpointFault, AKillBeforeEveryCall) {
     at_every_call(scenario, Kind::kill, [&](const fs::path& run, long at, Kind kind) {
       return save_and_die(run, at, kind);
     });
+  }
+}
+
+// What a loss of power may undo at some point of a trace: a file's contents until it is synced, a
+// name (made or renamed) until its folder is.
+class NotYetDurable {
+ public:
+  void see(const std::string& call, const fs::path& path, const fs::path& other) {
+    if (call == "write" || call == "create") contents_.insert(path);
+    if (call == "create" || call == "mkdir") names_.insert(path);
+    if (call == "rename") names_.insert(other);
+    if (call != "fsync") return;
+    contents_.erase(path);
+    for (auto name = names_.begin(); name != names_.end();) {
+      name = name->parent_path() == path ? names_.erase(name) : std::next(name);
+    }
+  }
+  // The file, or something in the folder.
+  bool touches(const fs::path& place) const {
+    const auto inside = [&](const fs::path& path) { return path.parent_path() == place; };
+    return contents_.count(place) > 0 || std::any_of(contents_.begin(), contents_.end(), inside) ||
+           std::any_of(names_.begin(), names_.end(), inside);
+  }
+  bool has_name(const fs::path& path) const { return names_.count(path) > 0; }
+
+ private:
+  std::set<fs::path> contents_, names_;
+};
+
+TEST_F(CheckpointFault, NothingIsNamedBeforeItIsSynced) {
+  if (!injector_is_here()) return;
+  const auto trace =
+      reinterpret_cast<test::io_fault::Trace>(::dlsym(RTLD_DEFAULT, test::io_fault::kTrace));
+  for (const Scenario& scenario : kScenarios) {
+    SCOPED_TRACE(scenario.name);
+    const test::TemporaryDirectory run;
+    scenario.prepare(run.path());
+    EXPECT_TRUE(save_here(run.path(), 0, Kind::error_once));
+    const fs::path checkpoints = run.path() / "checkpoints";
+    const fs::path latest = checkpoints / "LATEST", newest = checkpoints / "step-00000030";
+    NotYetDurable lost;
+    std::set<fs::path> named;
+    std::istringstream calls(trace());
+    for (std::string line; std::getline(calls, line);) {
+      std::istringstream words(line);
+      std::string call, path, other;
+      words >> call >> path >> other;
+      if (call == "rename") {
+        EXPECT_FALSE(lost.touches(path)) << "not synced before: " << line;
+        if (other == latest) {
+          EXPECT_FALSE(lost.has_name(newest)) << "LATEST names what may not be there";
+        }
+        if (fs::path(other).extension() == ".tmp") {
+          EXPECT_FALSE(lost.has_name(latest)) << "removed before LATEST is durable: " << line;
+        }
+        named.insert(other);
+      }
+      lost.see(call, path, other);
+    }
+    EXPECT_TRUE(named.count(newest) > 0 && named.count(latest) > 0) << trace();
+    EXPECT_FALSE(lost.has_name(latest)) << "the save ended before LATEST was durable";
   }
 }
 
