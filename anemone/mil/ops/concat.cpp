@@ -125,6 +125,7 @@ template <class T>
 void eval_split(const EvalContext<T>& context) {
   using namespace split_param;
   const auto& x = context.input(kX);
+  if (x.data.empty()) return;
   const int axis = context.op.axis(kAxis, x.shape.rank());
   const Strides strides = contiguous_strides(x.shape);
   const T* from = x.data.data();

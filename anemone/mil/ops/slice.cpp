@@ -54,6 +54,7 @@ void eval_size(const EvalContext<T>& context) {
   using namespace size_param;
   const auto &x = context.input(kX), &begin = context.input(kBegin);
   const auto& out = context.output();
+  if (out.data.empty()) return;
   const Strides strides = contiguous_strides(x.shape);
   std::int64_t offset = 0;
   for (int axis = 0; axis < x.shape.rank(); ++axis) {
