@@ -6,7 +6,7 @@
 # do not depend on the compiler. -fno-math-errno and -fno-trapping-math change no result; they let
 # sqrt and conditional loops become vector code. -fno-exceptions: kernels throw nothing, and without
 # it noexcept brings a (weak) reference to the exception handler. g++ 12 takes the undefined vectors
-# inside its own AVX-512 intrinsics for mistakes of ours: -Wno-maybe-uninitialized.
+# inside its own AVX-512 intrinsics for mistakes of ours: -Wno-(maybe-)uninitialized.
 
 set(avx2_flags -mavx2 -mfma -mf16c)
 set(avx512_flags -mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma -mf16c)
@@ -36,7 +36,7 @@ foreach(isa IN LISTS isas)
   target_compile_definitions(${target} PRIVATE ANEMONE_KERNEL_ISA=${isa})
   target_compile_options(${target} PRIVATE
     $<$<NOT:$<CONFIG:Debug>>:-O3> -ffp-contract=off -fno-math-errno -fno-trapping-math
-    -fno-exceptions $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>
+    -fno-exceptions $<$<CXX_COMPILER_ID:GNU>:-Wno-uninitialized$<SEMICOLON>-Wno-maybe-uninitialized>
     ${ANEMONE_KERNEL_FLAGS_${isa}})
   target_link_libraries(${target} PRIVATE anemone_options)
   set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON)

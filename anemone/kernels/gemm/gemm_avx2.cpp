@@ -4,7 +4,7 @@
 
 namespace anemone::kernels {
 
-void gemm_tile_avx2(const GemmTile& args) noexcept { multiply<6, 2>(args); }
+void gemm_tile_avx2(const GemmTile& args) noexcept { multiply<FloatProduct, 6, 16>(args); }
 void gemm_pack_avx2(const GemmPack& args) noexcept { pack_panel(args); }
 void gemm_store_avx2(const GemmStore& args) noexcept { store_tile(args); }
 

@@ -4,7 +4,7 @@
 
 namespace anemone::kernels {
 
-void gemm_tile_avx512(const GemmTile& args) noexcept { multiply<14, 2>(args); }
+void gemm_tile_avx512(const GemmTile& args) noexcept { multiply<FloatProduct, 14, 32>(args); }
 void gemm_pack_avx512(const GemmPack& args) noexcept { pack_panel(args); }
 void gemm_store_avx512(const GemmStore& args) noexcept { store_tile(args); }
 

@@ -7,21 +7,25 @@
 #include "anemone/kernels/simd/simd.h"
 #include "anemone/kernels/simd/typed.h"
 
-#if defined(__clang__)
-#define ANEMONE_UNROLL _Pragma("unroll")
-#else
-#define ANEMONE_UNROLL _Pragma("GCC unroll 32")
-#endif
-
 namespace anemone::kernels {
 namespace {
 
 // ---- the tile: Rows x (Vectors · kLanes) accumulators ----
 
-template <int Mr, int Nr, int Rows, int Vectors>
+// How panels are multiplied: an Element of a lane holds kDepths depths.
+struct FloatProduct {
+  using Element = float;
+  using Vector = Float;
+  static constexpr int kDepths = 1;
+  static ANEMONE_INLINE Vector load_row(const Element* p) { return load(p); }
+  static ANEMONE_INLINE Vector broadcast_one(const Element* p) { return broadcast(*p); }
+  static ANEMONE_INLINE Float multiply_add(Vector a, Vector b, Float sum) { return fma(a, b, sum); }
+};
+
+template <class Product, int Mr, int Nr, int Rows, int Vectors>
 void multiply_tile(const GemmTile& args) {
-  const float* left = static_cast<const float*>(args.left);
-  const float* right = static_cast<const float*>(args.right);
+  const auto* left = static_cast<const typename Product::Element*>(args.left);
+  const auto* right = static_cast<const typename Product::Element*>(args.right);
   Float sum[Rows][Vectors];
   ANEMONE_UNROLL
   for (int row = 0; row < Rows; ++row) {
@@ -30,15 +34,15 @@ void multiply_tile(const GemmTile& args) {
       sum[row][v] = args.accumulate ? load(args.tile + row * Nr + v * kLanes) : broadcast(0);
     }
   }
-  for (std::ptrdiff_t p = 0; p < args.k; ++p) {
-    Float b[Vectors];
+  for (std::ptrdiff_t p = 0; p < args.k; p += Product::kDepths) {
+    typename Product::Vector b[Vectors];
     ANEMONE_UNROLL
-    for (int v = 0; v < Vectors; ++v) b[v] = load(right + v * kLanes);
+    for (int v = 0; v < Vectors; ++v) b[v] = Product::load_row(right + v * kLanes);
     ANEMONE_UNROLL
     for (int row = 0; row < Rows; ++row) {
-      const Float a = broadcast(left[row]);
+      const typename Product::Vector a = Product::broadcast_one(left + row);
       ANEMONE_UNROLL
-      for (int v = 0; v < Vectors; ++v) sum[row][v] = fma(a, b[v], sum[row][v]);
+      for (int v = 0; v < Vectors; ++v) sum[row][v] = Product::multiply_add(a, b[v], sum[row][v]);
     }
     left += Mr;
     right += Nr;
@@ -51,24 +55,24 @@ void multiply_tile(const GemmTile& args) {
 }
 
 // Tiles at the lower edge have fewer rows: each number of rows has its own loop.
-template <int Mr, int Nr, int Vectors, int Rows = Mr>
+template <class Product, int Mr, int Nr, int Vectors, int Rows = Mr>
 ANEMONE_INLINE void multiply_rows(const GemmTile& args) {
   if (args.rows == Rows) {
-    multiply_tile<Mr, Nr, Rows, Vectors>(args);
+    multiply_tile<Product, Mr, Nr, Rows, Vectors>(args);
   } else if constexpr (Rows > 1) {
-    multiply_rows<Mr, Nr, Vectors, Rows - 1>(args);
+    multiply_rows<Product, Mr, Nr, Vectors, Rows - 1>(args);
   }
 }
 
 // Tiles at the right edge have fewer vectors.
-template <int Mr, int Vectors, int Now = Vectors>
+template <class Product, int Mr, int Nr, int Now = Nr / kLanes>
 ANEMONE_INLINE void multiply(const GemmTile& args) {
   if constexpr (Now == 1) {
-    multiply_rows<Mr, Vectors * kLanes, 1>(args);
+    multiply_rows<Product, Mr, Nr, 1>(args);
   } else if (args.columns > (Now - 1) * kLanes) {
-    multiply_rows<Mr, Vectors * kLanes, Now>(args);
+    multiply_rows<Product, Mr, Nr, Now>(args);
   } else {
-    multiply<Mr, Vectors, Now - 1>(args);
+    multiply<Product, Mr, Nr, Now - 1>(args);
   }
 }
 

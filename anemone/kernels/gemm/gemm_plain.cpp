@@ -4,7 +4,7 @@
 
 namespace anemone::kernels {
 
-void gemm_tile_plain(const GemmTile& args) noexcept { multiply<4, 2>(args); }
+void gemm_tile_plain(const GemmTile& args) noexcept { multiply<FloatProduct, 4, 8>(args); }
 void gemm_pack_plain(const GemmPack& args) noexcept { pack_panel(args); }
 void gemm_store_plain(const GemmStore& args) noexcept { store_tile(args); }
 

@@ -14,9 +14,11 @@ template <class Take, class Merge>
 ANEMONE_INLINE float fold(const float* slot, std::ptrdiff_t n, float identity, Take take,
                           Merge merge) {
   Float acc[4];
-  for (Float& a : acc) a = broadcast(identity);
+  ANEMONE_UNROLL
+  for (int j = 0; j < 4; ++j) acc[j] = broadcast(identity);
   std::ptrdiff_t i = 0;
   for (; i + 4 * kLanes <= n; i += 4 * kLanes) {
+    ANEMONE_UNROLL
     for (int j = 0; j < 4; ++j) acc[j] = take(acc[j], load(slot + i + j * kLanes));
   }
   for (; i < n; i += kLanes) {
@@ -90,6 +92,7 @@ float ANEMONE_KERNEL(exp_sum)(float* slot, std::ptrdiff_t n, float shift) noexce
   Float sum[2] = {broadcast(0), broadcast(0)};
   std::ptrdiff_t i = 0;
   for (; i + 2 * kLanes <= n; i += 2 * kLanes) {
+    ANEMONE_UNROLL
     for (int j = 0; j < 2; ++j) {
       const Float e = exp(add(load(slot + i + j * kLanes), minus));
       store(slot + i + j * kLanes, e);

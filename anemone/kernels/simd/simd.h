@@ -10,6 +10,14 @@
 // ANEMONE_KERNEL(load) is load_avx512 in a source compiled for AVX-512.
 #define ANEMONE_KERNEL(name) ANEMONE_JOIN(name, ANEMONE_KERNEL_ISA)
 
+// Before a loop with a constant count over an array of vectors: without it the array may stay in
+// memory.
+#if defined(__clang__)
+#define ANEMONE_UNROLL _Pragma("unroll")
+#else
+#define ANEMONE_UNROLL _Pragma("GCC unroll 32")
+#endif
+
 // clang-format off
 #define ANEMONE_SIMD_PATH_(isa) anemone/kernels/simd/simd_##isa.h
 // clang-format on

@@ -1,0 +1,83 @@
+// Measuring this machine's limits: bursts short enough to slip between interruptions, of which the
+// best counts.
+#include "anemone/compute/peak.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+
+#include "anemone/base/aligned_buffer.h"
+#include "anemone/kernels/peak/peak.h"
+
+namespace anemone::compute {
+namespace {
+
+constexpr int kBursts = 15;
+constexpr double kBurstSeconds = 0.002;
+
+template <class Work>
+double seconds(Work work) {
+  const auto start = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+// One task per thread: long enough for every worker to wake and take one.
+double peak_flops(ThreadPool& pool, const kernels::PeakKernel& kernel) {
+  const int threads = pool.threads();
+  float result = 0;
+  const auto burst = [&](std::int64_t rounds) {
+    return seconds([&] {
+      pool.run(threads, [&](int task, int) {
+        const float value = kernel.run(rounds, 0.5f, 0.25f);
+        if (task == 0) result = value;
+      });
+    });
+  };
+  std::int64_t rounds = 1000;
+  while (burst(rounds) < kBurstSeconds / 2) rounds *= 2;
+  double best = 0;
+  for (int i = 0; i < kBursts; ++i) {
+    const double flops = static_cast<double>(rounds) * kernel.flops_per_round * threads;
+    best = std::max(best, flops / burst(rounds));
+  }
+  // The kernel lies in another object, so its work is done whether or not this is read.
+  volatile float sink = result;
+  static_cast<void>(sink);
+  return best;
+}
+
+double copy_bandwidth(ThreadPool& pool) {
+  constexpr std::size_t kBytes = std::size_t{48} << 20, kChunk = std::size_t{256} << 10;
+  AlignedBuffer from(kBytes), to(kBytes);
+  double best = 0;
+  for (int i = 0; i < 4; ++i) {  // the first one maps the pages
+    const double time = seconds([&] {
+      pool.run(static_cast<int>(kBytes / kChunk), [&](int task, int) {
+        const std::size_t at = static_cast<std::size_t>(task) * kChunk;
+        if (i == 0) std::memset(from.data() + at, 1, kChunk);
+        std::memcpy(to.data() + at, from.data() + at, kChunk);
+      });
+    });
+    if (i > 0) best = std::max(best, 2.0 * static_cast<double>(kBytes) / time);
+  }
+  return best;
+}
+
+}  // namespace
+
+Peak measure_peak(ThreadPool& pool, const CpuFeatures& features) {
+  Peak peak;
+  peak.threads = pool.threads();
+  for (const kernels::PeakKernel& row : kernels::peak_kernels()) {
+    if (!features.has(row.isa)) continue;
+    double& flops = row.type == DType::bf16 ? peak.bf16_flops : peak.fp32_flops;
+    if (flops != 0) continue;  // the best row of each type is the first
+    flops = peak_flops(pool, row);
+    if (row.type == DType::fp32) peak.fp32_isa = isa_name(row.isa);
+  }
+  peak.copy_bytes_per_second = copy_bandwidth(pool);
+  return peak;
+}
+
+}  // namespace anemone::compute

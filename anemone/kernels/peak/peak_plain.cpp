@@ -1,0 +1,10 @@
+// The fp32 peak of any processor.
+#include "anemone/kernels/peak/peak_impl.h"
+
+namespace anemone::kernels {
+
+float peak_plain(std::int64_t rounds, float factor, float term) noexcept {
+  return run_float_chains<12>(rounds, factor, term);
+}
+
+}  // namespace anemone::kernels
