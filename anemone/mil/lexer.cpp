@@ -111,9 +111,9 @@ Token Lexer::number() {
   const bool hex = text_.substr(position_).starts_with("0x");
   while (position_ < text_.size()) {
     const char c = text_[position_];
-    const char last = text_[position_ - 1];
+    const char last = position_ > begin ? text_[position_ - 1] : '\0';
     const bool exponent = hex ? last == 'p' || last == 'P' : last == 'e' || last == 'E';
-    const bool sign = (c == '+' || c == '-') && exponent && position_ > begin;
+    const bool sign = (c == '+' || c == '-') && exponent;
     if (!sign && !is_letter(c) && !is_digit(c) && c != '.') break;
     ++position_;
   }
