@@ -32,7 +32,32 @@ bool is_channel_first(const Shape& shape) {
   return shape.rank() == 4 && shape[0] == 1 && shape[2] == 1;
 }
 
+// A row-major fp32 array of a tensor's shape.
+engine::Port array_port(const engine::Port& tensor) {
+  engine::Port port = tensor;
+  port.dtype = DType::fp32;
+  port.strides = contiguous_strides(tensor.shape);
+  port.offset_bytes = 0;
+  return port;
+}
+
 }  // namespace
+
+compute::CopyPlan plan_port_copy(const engine::Port& from, const engine::Port& to) {
+  compute::CopySpec spec;
+  spec.shape = from.shape;
+  spec.in_type = from.dtype;
+  spec.in_strides = from.strides;
+  spec.out_type = to.dtype;
+  spec.out_strides = to.strides;
+  return compute::plan_copy(spec);
+}
+compute::CopyPlan plan_read(const engine::Port& tensor) {
+  return plan_port_copy(tensor, array_port(tensor));
+}
+compute::CopyPlan plan_write(const engine::Port& tensor) {
+  return plan_port_copy(array_port(tensor), tensor);
+}
 
 GradientWork::GradientWork(compute::ThreadPool& pool, compute::ProductPrecision precision,
                            bool background)
@@ -74,6 +99,7 @@ int GradientWork::add_direct(const std::string& parameter, const Source& tensor,
   Job job;
   job.name = "dW " + parameter;
   job.first = tensor;
+  job.copy = plan_read(tensor.port);
   job.gradient = gradient;
   jobs_.push_back(std::move(job));
   scratch_.resize(std::max(scratch_.size(), gradient.size()));
@@ -146,6 +172,7 @@ void GradientWork::run(Job& job) {
     run_product(job);
   else
     run_direct(job);
+  check_finite(job);
   job.milliseconds = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
 
@@ -162,8 +189,19 @@ void GradientWork::run_product(const Job& job) {
 void GradientWork::run_direct(const Job& job) {
   const std::span<float> values = std::span<float>(scratch_).first(job.gradient.size());
   const engine::HostAccess tensor(*job.first.surface, engine::Access::read);
-  engine::read_port(tensor.data(), job.first.port, values);
+  compute::run(pool_, job.copy, tensor.data() + job.first.port.offset_bytes, values.data());
   for (std::size_t i = 0; i < values.size(); ++i) job.gradient[i] += values[i];
+}
+
+// A number of dy that is not finite spoils a whole row of the product, one of x a whole column: the
+// first row and the first column tell.
+void GradientWork::check_finite(const Job& job) {
+  const std::size_t rows = job.product ? static_cast<std::size_t>(job.plan.spec.m) : 1;
+  const std::size_t columns = job.gradient.size() / rows;
+  float sum = 0;  // 0 times a non-finite number is NaN
+  for (std::size_t column = 0; column < columns; ++column) sum += 0 * job.gradient[column];
+  for (std::size_t row = 1; row < rows; ++row) sum += 0 * job.gradient[row * columns];
+  if (!(sum == 0)) non_finite_.store(true, std::memory_order_relaxed);
 }
 
 void GradientWork::work() {

@@ -6,6 +6,7 @@
 // about to overwrite a surface first waits for the jobs that read it.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
@@ -16,11 +17,18 @@
 
 #include "anemone/base/aligned_buffer.h"
 #include "anemone/base/error.h"
+#include "anemone/compute/copy.h"
 #include "anemone/compute/gemm.h"
 #include "anemone/compute/thread_pool.h"
 #include "anemone/engine/surface.h"
 
 namespace anemone::train {
+
+// Copies between two layouts of a tensor.
+compute::CopyPlan plan_port_copy(const engine::Port& from, const engine::Port& to);
+// From a tensor of the step to fp32, row-major; and the other way round.
+compute::CopyPlan plan_read(const engine::Port& tensor);
+compute::CopyPlan plan_write(const engine::Port& tensor);
 
 class GradientWork {
  public:
@@ -48,6 +56,9 @@ class GradientWork {
   void wait_all();
   // The first failure of a job, if any (waits for nothing).
   Status status();
+  // Has every gradient been finite after the jobs that have ended since clear_non_finite()?
+  bool all_finite() const { return !non_finite_.load(std::memory_order_relaxed); }
+  void clear_non_finite() { non_finite_.store(false, std::memory_order_relaxed); }
 
   int jobs() const { return static_cast<int>(jobs_.size()); }
   bool reads(int job, int surface_index) const;
@@ -59,8 +70,9 @@ class GradientWork {
  private:
   struct Job {
     std::string name;
-    Source first, second;  // second: products only
-    compute::GemmPlan plan;
+    Source first, second;    // second: products only
+    compute::GemmPlan plan;  // products
+    compute::CopyPlan copy;  // direct: into fp32, row-major
     std::span<float> gradient;
     bool product = false;
     bool pending = false;
@@ -71,6 +83,7 @@ class GradientWork {
   void run(Job& job);
   void run_product(const Job& job);
   void run_direct(const Job& job);
+  void check_finite(const Job& job);
   void work();
   void fail(const Job& job, const char* why);
 
@@ -87,6 +100,7 @@ class GradientWork {
   std::size_t head_ = 0, count_ = 0;
   bool stopping_ = false;
   Status status_;
+  std::atomic<bool> non_finite_{false};
   std::thread worker_;
 };
 

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <utility>
 
+#include "anemone/base/element.h"
 #include "anemone/base/error.h"
 #include "anemone/compute/copy.h"
 #include "anemone/compute/thread_pool.h"
@@ -23,25 +24,6 @@ double milliseconds_since(Clock::time_point start) {
 }
 
 std::size_t at(int index) { return static_cast<std::size_t>(index); }
-
-compute::CopyPlan copy_plan(const engine::Port& from, const engine::Port& to) {
-  compute::CopySpec spec;
-  spec.shape = from.shape;
-  spec.in_type = from.dtype;
-  spec.in_strides = from.strides;
-  spec.out_type = to.dtype;
-  spec.out_strides = to.strides;
-  return compute::plan_copy(spec);
-}
-
-// A [dim, seq] array of the host as the port of the tensor it becomes.
-engine::Port array_port(const engine::Port& tensor) {
-  engine::Port port = tensor;
-  port.dtype = DType::fp32;
-  port.strides = contiguous_strides(tensor.shape);
-  port.offset_bytes = 0;
-  return port;
-}
 
 std::unique_ptr<compute::ThreadPool> make_pool(int threads) {
   return std::make_unique<compute::ThreadPool>(threads > 0 ? threads
@@ -102,7 +84,8 @@ class StepRunner::Impl {
     int from, to;  // surfaces
     std::size_t from_offset, to_offset;
   };
-  struct HostInput {
+  // Between a tensor of the step and a row-major fp32 array of the host.
+  struct HostCopy {
     compute::CopyPlan plan;
     int surface = -1;  // -1: no call reads it
     std::size_t offset = 0, elements = 0;
@@ -120,14 +103,14 @@ class StepRunner::Impl {
   void compile(ParameterList& parameters, const RunnerOptions& options);
   void make_memory();
   void make_stages();
-  HostInput make_host_input(const std::string& name) const;
+  HostCopy make_host_copy(const std::string& name) const;
   void make_gradient_work(ParameterList& parameters, const RunnerOptions& options);
   void make_waits();
   GradientWork::Source source_of(const std::string& tensor);
   int call_writing(const std::string& tensor) const;
   engine::Surface& surface(int index) { return *surfaces_[at(index)]; }
 
-  void write_input(const HostInput& input, std::span<const float> values);
+  void write_input(const HostCopy& input, std::span<const float> values);
   void write_loss_scale(double loss_scale);
   Status run_stage(std::size_t call, bool accumulate, StepTimes& times);
   void wait_for(const std::vector<int>& jobs, StepTimes& times);
@@ -148,10 +131,11 @@ class StepRunner::Impl {
   StepPlan plan_;
   std::vector<std::unique_ptr<engine::Surface>> surfaces_;
   std::vector<Stage> stages_;
-  HostInput input_, target_;
+  HostCopy input_, target_;
   std::vector<int> input_waits_;  // jobs that read what the host writes before a step
   std::size_t loss_call_ = 0;
   std::unique_ptr<GradientWork> work_;
+  std::vector<HostCopy> direct_;  // the direct gradients
   std::vector<float> scratch_;
   std::vector<StepPart> parts_;  // copies, then one a call, then one a job
 };
@@ -182,8 +166,8 @@ void StepRunner::Impl::make_memory() {
   for (const PlannedSurface& planned : plan_.surfaces)
     surfaces_.push_back((planned.host ? host_engine_ : engine_).make_surface(planned.spec));
   make_stages();
-  input_ = make_host_input(graph_.input);
-  target_ = make_host_input(graph_.target);
+  input_ = make_host_copy(graph_.input);
+  target_ = make_host_copy(graph_.target);
   if (plan_.tensors.count(graph_.loss) == 0) throw Error("the step computes no loss");
   loss_call_ = at(call_writing(graph_.loss));
 }
@@ -205,17 +189,17 @@ void StepRunner::Impl::make_stages() {
   }
   for (const PlannedCopy& copy : plan_.copies) {
     const engine::Port &from = copy.from.port, &to = copy.to.port;
-    stages_[at(copy.call)].copies.push_back({copy_plan(from, to), copy.from.surface,
+    stages_[at(copy.call)].copies.push_back({plan_port_copy(from, to), copy.from.surface,
                                              copy.to.surface, from.offset_bytes, to.offset_bytes});
   }
 }
 
-StepRunner::Impl::HostInput StepRunner::Impl::make_host_input(const std::string& name) const {
-  HostInput input;
+StepRunner::Impl::HostCopy StepRunner::Impl::make_host_copy(const std::string& name) const {
+  HostCopy input;
   const auto home = plan_.tensors.find(name);
   if (home == plan_.tensors.end()) return input;
   const engine::Port& port = home->second.port;
-  input.plan = copy_plan(array_port(port), port);
+  input.plan = plan_write(port);
   input.surface = home->second.surface;
   input.offset = port.offset_bytes;
   input.elements = static_cast<std::size_t>(port.shape.elements());
@@ -250,7 +234,10 @@ void StepRunner::Impl::make_gradient_work(ParameterList& parameters, const Runne
     const int job = work_->add_direct(direct.parameter, source_of(direct.tensor),
                                       parameters.get(direct.parameter).gradient);
     stages_[at(call_writing(direct.tensor))].jobs.push_back(job);
-    scratch_.resize(std::max(scratch_.size(), parameters.get(direct.parameter).gradient.size()));
+    const TensorHome& home = plan_.tensors.find(direct.tensor)->second;
+    direct_.push_back({plan_read(home.port), home.surface, home.port.offset_bytes,
+                       static_cast<std::size_t>(home.port.shape.elements())});
+    scratch_.resize(std::max(scratch_.size(), direct_.back().elements));
   }
   work_->start();
   for (int job = 0; job < work_->jobs(); ++job)
@@ -273,7 +260,7 @@ void StepRunner::Impl::make_waits() {
   }
 }
 
-void StepRunner::Impl::write_input(const HostInput& input, std::span<const float> values) {
+void StepRunner::Impl::write_input(const HostCopy& input, std::span<const float> values) {
   if (input.surface < 0) return;
   ANEMONE_CHECK(values.size() == input.elements, "a sample has the model's size");
   const engine::HostAccess access(surface(input.surface), engine::Access::write);
@@ -283,8 +270,9 @@ void StepRunner::Impl::write_input(const HostInput& input, std::span<const float
 void StepRunner::Impl::write_loss_scale(double loss_scale) {
   const auto home = plan_.tensors.find(graph_.loss_scale);
   if (home == plan_.tensors.end()) return;
+  const engine::Port& port = home->second.port;
   const engine::HostAccess access(surface(home->second.surface), engine::Access::write);
-  engine::write_port(access.data(), home->second.port, std::span<const double>(&loss_scale, 1));
+  store_element(port.dtype, access.data() + port.offset_bytes, 0, loss_scale);
 }
 
 void StepRunner::Impl::wait_for(const std::vector<int>& jobs, StepTimes& times) {
@@ -324,22 +312,17 @@ Status StepRunner::Impl::run_stage(std::size_t call, bool accumulate, StepTimes&
 double StepRunner::Impl::read_loss() {
   const TensorHome& home = plan_.tensors.find(graph_.loss)->second;
   const engine::HostAccess access(surface(home.surface), engine::Access::read);
-  double loss = 0;
-  engine::read_port(access.data(), home.port, std::span<double>(&loss, 1));
-  return loss;
+  return load_element(home.port.dtype, access.data() + home.port.offset_bytes, 0);
 }
 
-// An infinity or NaN anywhere in a backward pass reaches the gradients of the norms, which are
-// small.
+// An infinity or NaN nearly anywhere in a backward pass reaches the gradients of the norms, which
+// are small; where products run in the background this is known before they are.
 bool StepRunner::Impl::direct_gradients_finite() {
-  for (const nn::DirectGradient& direct : graph_.direct_gradients) {
-    const TensorHome& home = plan_.tensors.find(direct.tensor)->second;
-    const engine::HostAccess access(surface(home.surface), engine::Access::read);
-    const auto values =
-        std::span<float>(scratch_).first(static_cast<std::size_t>(home.port.shape.elements()));
-    engine::read_port(access.data(), home.port, values);
+  for (const HostCopy& reading : direct_) {
+    const engine::HostAccess access(surface(reading.surface), engine::Access::read);
+    compute::run(pool_, reading.plan, access.data() + reading.offset, scratch_.data());
     float sum = 0;  // 0 times a non-finite number is NaN
-    for (const float value : values) sum += 0 * value;
+    for (std::size_t i = 0; i < reading.elements; ++i) sum += 0 * scratch_[i];
     if (!(sum == 0)) return false;
   }
   return true;
@@ -349,6 +332,7 @@ StepResult StepRunner::Impl::run(std::span<const float> x, std::span<const float
                                  double loss_scale, bool accumulate) {
   StepResult result;
   const Clock::time_point start = Clock::now();
+  work_->clear_non_finite();
   wait_for(input_waits_, result.times);
   const Clock::time_point writing = Clock::now();
   write_input(input_, x);
@@ -361,7 +345,8 @@ StepResult StepRunner::Impl::run(std::span<const float> x, std::span<const float
     result.status = run_stage(call, accumulate, result.times);
   if (result.status.ok()) {
     result.loss = read_loss();
-    result.finite = std::isfinite(result.loss) && (!accumulate || direct_gradients_finite());
+    result.finite = std::isfinite(result.loss) &&
+                    (!accumulate || (direct_gradients_finite() && work_->all_finite()));
   }
   result.times.total = milliseconds_since(start);
   return result;

@@ -1,0 +1,192 @@
+// One step: no memory is allocated after the first, parts add up, the background waits where it
+// must.
+#include "anemone/train/step_runner.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "anemone/engine/engines.h"
+#include "anemone/train/data_source.h"
+#include "tests/support/allocation_count.h"
+#include "tests/train/fake_engine.h"
+#include "tests/train/run_case.h"
+
+namespace anemone::test {
+namespace {
+
+// An engine whose programs do nothing, in no memory of their own.
+class IdleEngine final : public engine::Engine {
+ public:
+  explicit IdleEngine(bool on_host) {
+    traits_.runs_on_host = on_host;
+    traits_.packed_io = !on_host;
+  }
+  std::string_view name() const override { return "idle"; }
+  const engine::EngineTraits& traits() const override { return traits_; }
+  engine::Support supports(const mil::Function&) const override { return {}; }
+  std::unique_ptr<engine::Surface> make_surface(const engine::BufferSpec& spec) override {
+    return std::make_unique<engine::HostSurface>(spec.bytes);
+  }
+  std::unique_ptr<engine::Executable> compile(const mil::Function& function,
+                                              const engine::CompileOptions&) override {
+    return std::make_unique<Program>(function, traits_.packed_io);
+  }
+
+ private:
+  struct Bound final : engine::Binding {
+    Status run() override { return {}; }
+  };
+  class Program final : public engine::Executable {
+   public:
+    Program(const mil::Function& function, bool packed) {
+      add(function, function.inputs, packed, inputs_, input_buffers_);
+      add(function, function.outputs, packed, outputs_, output_buffers_);
+    }
+    std::unique_ptr<engine::Binding> bind(std::span<engine::Surface* const>,
+                                          std::span<engine::Surface* const>) override {
+      return std::make_unique<Bound>();
+    }
+    Status update_weights() override { return {}; }
+    std::string explain() const override { return "idle\n"; }
+
+   private:
+    static void add(const mil::Function& function, const std::vector<mil::Value>& values,
+                    bool packed, std::vector<engine::Port>& ports,
+                    std::vector<engine::BufferSpec>& buffers) {
+      for (const mil::Value value : values) {
+        engine::Port port;
+        port.name = function.name_of(value);
+        port.dtype = function.type(value).dtype;
+        port.shape = function.type(value).shape;
+        port.strides = contiguous_strides(port.shape);
+        if (!packed || buffers.empty()) buffers.push_back({port.name, 0});
+        port.buffer = static_cast<int>(buffers.size()) - 1;
+        port.offset_bytes = buffers.back().bytes;
+        const auto bytes = static_cast<std::size_t>(port.shape.elements()) * dtype_size(port.dtype);
+        buffers.back().bytes += (bytes + 63) / 64 * 64;
+        ports.push_back(std::move(port));
+      }
+    }
+  };
+  engine::EngineTraits traits_;
+};
+
+struct Step {
+  Step(engine::Engine& engine, engine::Engine& host, const std::string& partition)
+      : config(tiny_config({"data.source=original"})),
+        graph(nn::layer_step(config.model, partition)),
+        parameters(graph.parameters),
+        x(static_cast<std::size_t>(config.model.dim * config.model.seq)),
+        target(x.size()) {
+    train::initialize_original(parameters, 42);
+    train::make_data_source(config, host)->training(0, x, target);
+    train::RunnerOptions options;
+    options.threads = 2;
+    runner =
+        std::make_unique<train::StepRunner>(std::move(graph), engine, host, parameters, options);
+  }
+  train::RunConfig config;
+  nn::StepGraph graph;
+  train::ParameterList parameters;
+  std::vector<float> x, target;
+  std::unique_ptr<train::StepRunner> runner;
+};
+
+TEST(StepRunner, AllocatesNothingAfterTheFirstStep) {
+  for (const bool on_host : {true, false}) {
+    IdleEngine engine(on_host), host(true);
+    Step step(engine, on_host ? static_cast<engine::Engine&>(engine) : host, "six");
+    ASSERT_TRUE(step.runner->run(step.x, step.target, 1).status.ok());
+    ASSERT_TRUE(step.runner->finish_gradients().ok());
+    const auto before = allocation_count();
+    if (!before) GTEST_SKIP() << "allocations are not counted in this build";
+    for (int i = 0; i < 3; ++i) {
+      const train::StepResult result = step.runner->run(step.x, step.target, 1);
+      if (!result.status.ok()) FAIL();
+    }
+    const bool finished = step.runner->finish_gradients().ok();
+    const auto after = allocation_count();
+    EXPECT_EQ(after, before) << (on_host ? "inline" : "in the background");
+    EXPECT_TRUE(finished);
+  }
+}
+
+TEST(StepRunner, ValidationLeavesGradientsAlone) {
+  const auto engine = engine::make_engine("reference", {1});
+  Step step(*engine, *engine, "merged");
+  const train::StepResult result = step.runner->run(step.x, step.target, 1, /*accumulate=*/false);
+  ASSERT_TRUE(result.status.ok());
+  EXPECT_GT(result.loss, 0);
+  for (const float value : step.parameters.gradients()) ASSERT_EQ(value, 0);
+}
+
+TEST(StepRunner, PartsAddUpToTheStep) {
+  const auto engine = engine::make_engine("reference", {1});
+  for (const nn::Partition& partition : nn::partitions()) {
+    Step step(*engine, *engine, std::string(partition.name));
+    const train::StepResult result = step.runner->run(step.x, step.target, 1);
+    double milliseconds = 0, flops = 0;
+    for (const train::StepPart& part : step.runner->parts()) {
+      milliseconds += part.milliseconds;
+      flops += part.flops;
+    }
+    EXPECT_LE(milliseconds, result.times.total);
+    EXPECT_DOUBLE_EQ(flops, nn::step_flops(step.config.model, /*causal=*/false).total())
+        << partition.name;
+  }
+}
+
+TEST(StepRunner, FewerProgramsCountAsCompilesThanGlue) {
+  const auto engine = engine::make_engine("reference", {1});
+  Step six(*engine, *engine, "six"), merged(*engine, *engine, "merged");
+  EXPECT_EQ(six.runner->compiles(), 6);
+  EXPECT_EQ(six.runner->compiles_per_update(), 5);  // sdpa_bwd2 has no weights
+  EXPECT_EQ(merged.runner->compiles(), 4);
+  double milliseconds = 0;
+  ASSERT_TRUE(merged.runner->update_weights(milliseconds).ok());
+  EXPECT_EQ(merged.runner->compiles(), 8);
+}
+
+TEST(StepRunner, SlowBackgroundProductsAreAwaitedBeforeTheirOperandsChange) {
+  const auto engine = engine::make_engine("reference", {1});
+  Step inline_step(*engine, *engine, "six");
+  FakeEngine fake(*engine);
+  fake.change_traits().runs_on_host = false;
+  Step background(fake, *engine, "six");
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_TRUE(inline_step.runner->run(inline_step.x, inline_step.target, 1024).status.ok());
+    ASSERT_TRUE(background.runner->run(background.x, background.target, 1024).status.ok());
+    for (float& value : inline_step.x) value *= 0.9F;
+    for (float& value : background.x) value *= 0.9F;
+  }
+  ASSERT_TRUE(background.runner->finish_gradients().ok());
+  const auto a = inline_step.parameters.gradients(), b = background.parameters.gradients();
+  for (std::size_t i = 0; i < a.size(); ++i) ASSERT_EQ(a[i], b[i]) << i;
+}
+
+TEST(StepRunner, ANonFiniteOperandIsSeenInTheSameStep) {
+  const auto engine = engine::make_engine("reference", {1});
+  for (const char* port : {"dh1", "dh3"}) {
+    FakeEngine fake(*engine);
+    fake.spoils.push_back({"l0.ffn_bwd", port, 1, std::nan("")});
+    Step step(fake, fake, "six");
+    EXPECT_TRUE(step.runner->run(step.x, step.target, 1024).finite);
+    EXPECT_EQ(step.runner->first_non_finite(), "");
+    EXPECT_FALSE(step.runner->run(step.x, step.target, 1024).finite);
+    EXPECT_EQ(step.runner->first_non_finite(),
+              "l0." + std::string(port) + ", written by l0.ffn_bwd");
+  }
+}
+
+TEST(StepRunner, ExplainNamesEveryProgramAndProduct) {
+  const auto engine = engine::make_engine("reference", {1});
+  Step step(*engine, *engine, "six");
+  const std::string text = step.runner->explain();
+  for (const char* name :
+       {"l0.fwd_attn", "l0.sdpa_bwd2", "l0.norm1_bwd", "dW l0.wq", "dW l0.norm2"})
+    EXPECT_NE(text.find(name), std::string::npos) << name;
+}
+
+}  // namespace
+}  // namespace anemone::test
