@@ -28,13 +28,14 @@ class TrainLoop {
     while (!ended_ && s_.state.step < total_steps()) {
       if (must_stop()) break;
       micro_step();
-      if (!ended_ && s_.state.accumulated == accumulate()) update();
+      if (!ended_ && (s_.state.accumulated == accumulate() || s_.state.step >= total_steps()))
+        update();  // the last one may have fewer steps
       if (!ended_) checkpoint_if_due();
     }
-    // The last update may have fewer steps.
+    // A run resumed with fewer steps than it has done may have half an update left.
     if (!ended_ && s_.state.accumulated > 0) update();
-    if (!ended_ && s_.state.step != s_.saved_step) save_or_fail();
-    result_.step = s_.saved_step;
+    if (!ended_ && !s_.is_saved()) save_or_fail();
+    result_.step = s_.saved.step;
     return result_;
   }
 
@@ -71,7 +72,7 @@ class TrainLoop {
 
 bool TrainLoop::must_stop() {
   if (const int signal = s_.signal(); signal != 0) {
-    if (s_.state.step != s_.saved_step && !save_or_fail()) return true;
+    if (!s_.is_saved() && !save_or_fail()) return true;
     result_.signal = signal;
     end(Outcome::interrupted, fmt::format("stopped by a signal after {} steps", s_.state.step));
     return true;
@@ -80,7 +81,7 @@ bool TrainLoop::must_stop() {
   const double spent = s_.options.seconds_spent + seconds_since(s_.started);
   // At least one step a process, so that short limits still get on.
   if (spent < config_.max_minutes * 60 || s_.state.step == start_step_) return false;
-  if (s_.state.step != s_.saved_step && !save_or_fail()) return true;
+  if (!s_.is_saved() && !save_or_fail()) return true;
   end(Outcome::time_is_up, fmt::format("train.max_minutes = {} is up after {} steps",
                                        config_.max_minutes, s_.state.step));
   return true;
@@ -243,7 +244,7 @@ void TrainLoop::checkpoint_if_due() {
   const bool by_steps = every != 0 && s_.state.step % every == 0;
   const bool by_time =
       config_.checkpoint_minutes > 0 && seconds_since(saved_at_) >= config_.checkpoint_minutes * 60;
-  if ((!by_steps && !by_time) || s_.state.step == s_.saved_step) return;
+  if ((!by_steps && !by_time) || s_.is_saved()) return;
   saved_at_ = Clock::now();
   const Status status = s_.save();
   if (!status.ok())

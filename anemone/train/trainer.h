@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "anemone/compute/peak.h"
 #include "anemone/engine/engine.h"
 #include "anemone/train/report.h"
 #include "anemone/train/run_config.h"
@@ -44,7 +45,8 @@ struct TrainerOptions {
   std::function<void(const std::string&)> on_message;  // one line: what happened
   // Polled between micro-steps and before and after compiles: a pending signal number, or 0.
   std::function<int()> pending_signal;
-  engine::Engine* engine = nullptr;  // instead of the config's, for tests and embedding
+  engine::Engine* engine = nullptr;     // instead of the config's, for tests and embedding
+  const compute::Peak* peak = nullptr;  // instead of measuring it
 };
 
 struct TrainResult {

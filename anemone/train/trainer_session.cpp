@@ -69,7 +69,7 @@ void Session::open() {
   data = make_data_source(config, *host_engine);
   x.resize(static_cast<std::size_t>(config.model.dim * config.model.seq));
   target.resize(x.size());
-  peak = compute::measure_peak(*pool);
+  peak = options.peak != nullptr ? *options.peak : compute::measure_peak(*pool);
   if (loaded)
     resume(*loaded);
   else
@@ -177,7 +177,7 @@ void Session::resume(LoadedCheckpoint& loaded) {
   state.loss_scale.growth_interval = config.train.loss_scale_growth_interval;
   ++state.restarts;
   wall_before = state.wall_seconds;
-  saved_step = state.step;
+  saved = {state.step, state.update, state.validation_due};
   report_environment_changes(state.environment);
   message(fmt::format("resuming after {} steps and {} updates, from {}", state.step, state.update,
                       where));
@@ -216,12 +216,18 @@ Status Session::save() {
   contents.tensors = parameters->tensors(/*with_gradient=*/state.accumulated > 0);
   const Status status = checkpoints->save(contents);
   state.checkpoint_seconds += seconds_since(start);
-  if (status.ok()) saved_step = state.step;
+  if (status.ok()) saved = {state.step, state.update, state.validation_due};
   return status;
 }
 
+bool Session::is_saved() const {
+  return saved.step == state.step && saved.update == state.update &&
+         saved.validation_due == state.validation_due;
+}
+
 std::string Session::describe_saved() const {
-  return saved_step == 0 ? "no checkpoint" : fmt::format("the checkpoint of step {}", saved_step);
+  return saved.step == 0 ? "no checkpoint"
+                         : fmt::format("the checkpoint of step {}", saved.step);
 }
 
 void Session::clear_gradients() { compute::fill_zero(*pool, parameters->gradients()); }

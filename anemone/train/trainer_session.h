@@ -32,7 +32,8 @@ struct Session {
   // Locks the folder, loads or initializes, checks the compile budget, compiles. Throws Error.
   void open();
 
-  Status save();                       // a checkpoint of the present state
+  Status save();  // a checkpoint of the present state
+  bool is_saved() const;
   std::string describe_saved() const;  // "the checkpoint of step 100"
   void clear_gradients();
   Report make_report() const;
@@ -45,9 +46,12 @@ struct Session {
   RunConfig config;
   Clock::time_point started = Clock::now();
   TrainerState state;
-  std::uint64_t saved_step = 0;  // of the newest checkpoint; 0 = none
-  double wall_before = 0;        // seconds, by the processes before
-  int compile_limit = 0;         // 0 = none
+  struct Saved {
+    std::uint64_t step = 0, update = 0;
+    bool validation_due = false;
+  } saved;                 // the newest checkpoint; step 0 = none
+  double wall_before = 0;  // seconds, by the processes before
+  int compile_limit = 0;   // 0 = none
   std::string partition;
 
   std::unique_ptr<RunDirectory> directory;
