@@ -1,0 +1,64 @@
+// The list of flags that stand for keys.
+#include "anemone/cli/config_flags.h"
+
+#include <algorithm>
+#include <string_view>
+
+namespace anemone::cli {
+namespace {
+
+struct Flag {
+  std::string_view flag, key, type, help;
+};
+
+constexpr Flag kFlags[] = {
+    {"--steps", "train.steps", "N", "Micro-steps in all, also after a resume"},
+    {"--engine", "engine.name", "NAME", "Engine: auto, cpu, reference …"},
+    {"--precision", "engine.precision", "P", "fp16, bf16 or fp32"},
+    {"--partition", "engine.partition", "NAME", "How a step is cut into programs: six, merged"},
+    {"--threads", "engine.threads", "N", "Threads; 0 = what affinity and cgroup allow"},
+    {"--seed", "train.seed", "N", "Of the initial weights and the order of samples"},
+    {"--max-minutes", "train.max_minutes", "M", "Stop with a checkpoint after so many minutes"},
+    {"--compile-limit", "engine.compile_limit", "N",
+     "Compiles a process, as if the engine allowed no more; 0 = its own limit"},
+};
+
+}  // namespace
+
+void ConfigFlags::declare(CLI::App& app, const std::vector<std::string>& names) {
+  app.add_option("--config,-c", path_, "The run config, a TOML file")->type_name("FILE");
+  for (const Flag& flag : kFlags) {
+    const std::string name(flag.flag);
+    if (!names.empty() && std::find(names.begin(), names.end(), name) == names.end()) continue;
+    app.add_option(name, values_[name], std::string(flag.help))->type_name(std::string(flag.type));
+  }
+  app.add_option("--set", sets_, "Set any key of the config: --set train.learning_rate=2e-3")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
+}
+
+train::RunConfig ConfigFlags::load() const {
+  std::vector<std::string> overrides = sets_;
+  for (const Flag& flag : kFlags) {
+    const auto value = values_.find(std::string(flag.flag));
+    if (value != values_.end() && !value->second.empty())
+      overrides.push_back(std::string(flag.key) + "=" + value->second);
+  }
+  return train::load_run_config(path_, overrides);
+}
+
+std::vector<std::string> ConfigFlags::arguments() const {
+  std::vector<std::string> list = {"--config", path_};
+  for (const std::string& set : sets_) {
+    list.push_back("--set");
+    list.push_back(set);
+  }
+  for (const auto& [flag, value] : values_) {
+    if (value.empty()) continue;
+    list.push_back(flag);
+    list.push_back(value);
+  }
+  return list;
+}
+
+}  // namespace anemone::cli

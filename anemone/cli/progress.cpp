@@ -1,0 +1,60 @@
+// Drawing the progress of a run.
+#include "anemone/cli/progress.h"
+
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+namespace anemone::cli {
+namespace {
+
+constexpr std::chrono::milliseconds kRedraw{100};  // on a terminal
+constexpr std::chrono::seconds kPlainInterval{5};  // elsewhere
+constexpr const char* kClearLine = "\r\033[K";
+
+std::string duration(double seconds) {
+  const auto whole = static_cast<long long>(seconds + 0.5);
+  if (whole < 60) return fmt::format("{} s", whole);
+  if (whole < 3600) return fmt::format("{}:{:02} min", whole / 60, whole % 60);
+  return fmt::format("{}:{:02} h", whole / 3600, whole % 3600 / 60);
+}
+
+}  // namespace
+
+ProgressDisplay::ProgressDisplay() : terminal_(isatty(STDOUT_FILENO) == 1), next_(Clock::now()) {}
+
+void ProgressDisplay::update(const train::Progress& p) {
+  line_ = fmt::format("step {}/{} | update {} | loss {:.8f} | scale {:g} | {:.2f} ms/step | ETA {}",
+                      p.step, p.steps, p.update, p.loss, p.loss_scale, p.ms_per_step,
+                      duration(p.seconds_left));
+  shown_ = false;
+  if (Clock::now() < next_ && p.step != p.steps) return;
+  draw();
+}
+
+void ProgressDisplay::draw() {
+  if (terminal_)
+    fmt::print("{}{}", kClearLine, line_);
+  else
+    fmt::print("{}\n", line_);
+  std::fflush(stdout);
+  drawn_ = terminal_;
+  shown_ = true;
+  next_ = Clock::now() + (terminal_ ? Clock::duration(kRedraw) : Clock::duration(kPlainInterval));
+}
+
+void ProgressDisplay::message(const std::string& text) {
+  fmt::print("{}{}\n", drawn_ ? kClearLine : "", text);
+  std::fflush(stdout);
+  drawn_ = false;
+}
+
+void ProgressDisplay::finish() {
+  if (!shown_) draw();
+  if (drawn_) fmt::print("\n");
+  std::fflush(stdout);
+  drawn_ = false;
+}
+
+}  // namespace anemone::cli

@@ -1,0 +1,218 @@
+// `anemone train`: one training run, from its config to its report; signals, re-execution and the
+// run folder's default name live here.
+#include <fmt/core.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#ifdef __APPLE__
+#include <mach-o/dyld.h>
+#endif
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <filesystem>
+
+#include "anemone/base/error.h"
+#include "anemone/cli/command.h"
+#include "anemone/cli/config_flags.h"
+#include "anemone/cli/progress.h"
+#include "anemone/train/trainer.h"
+
+namespace anemone::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct TrainFlags {
+  ConfigFlags config;
+  std::string out, init;
+  bool resume = false, print_config = false;
+  double continued = -1;  // seconds spent by the processes before this one; < 0: there were none
+};
+
+volatile std::sig_atomic_t pending_signal = 0;
+
+// The first signal asks the run to stop; the second ends the process at once.
+extern "C" void on_signal(int signal) {
+  if (pending_signal != 0) _exit(128 + signal);
+  pending_signal = signal;
+  constexpr char kText[] = "\nstopping after this step, with a checkpoint (again: at once)\n";
+  [[maybe_unused]] const ssize_t ignored = write(STDERR_FILENO, kText, sizeof kText - 1);
+}
+
+sigset_t stop_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGTERM);
+  return set;
+}
+
+void catch_signals() {
+  struct sigaction action {};
+  action.sa_handler = on_signal;
+  action.sa_flags = SA_RESTART;
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+  // A process that re-executes itself holds them back until here.
+  const sigset_t set = stop_signals();
+  sigprocmask(SIG_UNBLOCK, &set, nullptr);
+}
+
+fs::path numbered(const fs::path& base, int number) {
+  return number == 1 ? base : fs::path(base.string() + "-" + std::to_string(number));
+}
+
+bool holds_run(const fs::path& folder) {
+  return fs::exists(folder / "metrics.jsonl") || fs::exists(folder / "checkpoints");
+}
+
+// runs/NAME, or runs/NAME-2 … : the last one that is there to resume, the first free one for a new
+// run.
+fs::path default_out(const TrainFlags& flags) {
+  const fs::path base = fs::path("runs") / fs::path(flags.config.path()).stem();
+  int number = 1;
+  while (holds_run(numbered(base, number))) ++number;
+  if (!flags.resume) return numbered(base, number);
+  if (number == 1) throw Error("there is no run to resume", base.string(), "--out DIR");
+  return numbered(base, number - 1);
+}
+
+std::string program_path(const char* fallback) {
+#ifdef __APPLE__
+  char path[4096];
+  std::uint32_t size = sizeof path;
+  return _NSGetExecutablePath(path, &size) == 0 ? path : fallback;
+#else
+  std::error_code error;
+  const fs::path path = fs::read_symlink("/proc/self/exe", error);
+  return error ? fallback : path.string();
+#endif
+}
+
+std::vector<std::string> resume_arguments(const TrainFlags& flags, const fs::path& out) {
+  std::vector<std::string> arguments = flags.config.arguments();
+  arguments.insert(arguments.begin(), "train");
+  arguments.insert(arguments.end(), {"--out", out.string(), "--resume"});
+  return arguments;
+}
+
+std::string quoted(const std::string& argument) {
+  const bool plain = !argument.empty() && argument.find_first_not_of(
+                                              "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                              "0123456789_-./=,:+@%") == std::string::npos;
+  if (plain) return argument;
+  std::string text = "'";
+  for (const char c : argument) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return text + "'";
+}
+
+std::string resume_command(const TrainFlags& flags, const fs::path& out) {
+  std::string text = "anemone";
+  for (const std::string& argument : resume_arguments(flags, out)) text += " " + quoted(argument);
+  return text;
+}
+
+// Becomes a new process that goes on with the run. Returns only if that fails.
+[[nodiscard]] std::string execute_again(const TrainFlags& flags, const fs::path& out,
+                                        double seconds) {
+  std::vector<std::string> arguments = resume_arguments(flags, out);
+  arguments.insert(arguments.begin(), "anemone");
+  arguments.insert(arguments.end(), {"--continued", fmt::format("{:.3f}", seconds)});
+  std::vector<char*> pointers;
+  for (std::string& argument : arguments) pointers.push_back(argument.data());
+  pointers.push_back(nullptr);
+  // A signal now waits for the new process, which has handlers for it.
+  const sigset_t set = stop_signals();
+  sigprocmask(SIG_BLOCK, &set, nullptr);
+  if (pending_signal != 0) raise(pending_signal);
+  const std::string program = program_path("anemone");
+  execv(program.c_str(), pointers.data());
+  return fmt::format("cannot execute {} again: {}", program, std::strerror(errno));
+}
+
+int conclude(const TrainFlags& flags, const fs::path& out, const train::TrainResult& result) {
+  switch (result.outcome) {
+    case train::Outcome::finished:
+      fmt::print("{}", train::to_text(result.report));
+      fmt::print("run folder: {}\n", out.string());
+      return kExitOk;
+    case train::Outcome::time_is_up:
+    case train::Outcome::interrupted:
+      fmt::print("{}\n", result.message);
+      if (result.step > 0)
+        fmt::print("go on with: {}\n", resume_command(flags, out));
+      else
+        fmt::print("nothing was done yet\n");
+      return result.signal == 0 ? kExitOk : 128 + result.signal;
+    case train::Outcome::out_of_compiles:
+    case train::Outcome::failed:
+      break;
+  }
+  fmt::print(stderr, "anemone: error: {}\n", result.message);
+  if (result.step > 0)
+    fmt::print(stderr, "the last checkpoint stands; go on with: {}\n", resume_command(flags, out));
+  return kExitFailure;
+}
+
+int run(TrainFlags& flags) {
+  if (flags.config.path().empty() && flags.resume && !flags.out.empty())
+    flags.config.set_path((fs::path(flags.out) / "config.toml").string());
+  if (flags.config.path().empty()) throw Error("no config is given", "--config", "a TOML file");
+  train::TrainerOptions options;
+  options.config = flags.config.load();
+  if (flags.print_config) {
+    fmt::print("{}", train::to_toml(options.config));
+    return kExitOk;
+  }
+  const auto started = std::chrono::steady_clock::now();
+  catch_signals();
+  options.out = flags.out.empty() ? default_out(flags) : fs::path(flags.out);
+  options.resume = flags.resume;
+  options.init = flags.init;
+  options.continues = flags.continued >= 0;
+  options.seconds_spent = std::max(0.0, flags.continued);
+  ProgressDisplay display;
+  options.on_progress = [&](const train::Progress& progress) { display.update(progress); };
+  options.on_message = [&](const std::string& text) { display.message(text); };
+  options.pending_signal = [] { return static_cast<int>(pending_signal); };
+  train::TrainResult result = train::train(options);
+  display.finish();
+  if (result.outcome == train::Outcome::out_of_compiles) {
+    const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - started;
+    result.message = execute_again(flags, options.out, options.seconds_spent + spent.count());
+  }
+  return conclude(flags, options.out, result);
+}
+
+Run setup(CLI::App& app) {
+  auto flags = std::make_shared<TrainFlags>();
+  flags->config.declare(app, {});
+  app.add_option("--out", flags->out,
+                 "Run folder (default: runs/CONFIG, with a number behind it if that is taken)")
+      ->type_name("DIR");
+  app.add_flag("--resume", flags->resume, "Go on with the run in --out, bit for bit");
+  app.add_option("--init", flags->init,
+                 "Initial weights: a safetensors file, or a checkpoint's folder")
+      ->type_name("FILE");
+  app.add_flag("--print-config", flags->print_config, "Print the resolved config, and do nothing");
+  app.add_option("--continued", flags->continued)->group("");
+  return [flags] { return run(*flags); };
+}
+
+}  // namespace
+
+const Command train_command = {
+    "train", "Train a layer and print a report",
+    "  anemone train --config configs/layer.toml\n"
+    "  anemone train --config configs/small.toml --steps 50 --set train.learning_rate=2e-3\n"
+    "  anemone train --config configs/layer.toml --out runs/a --resume\n"
+    "  anemone train --config configs/layer.toml --print-config\n"
+    "\n"
+    "A run folder holds config.toml, metrics.jsonl, checkpoints/ and at the end report.json. "
+    "SIGINT and\n"
+    "SIGTERM end a run after its micro-step, with a checkpoint; a second signal ends it at once.",
+    setup};
+
+}  // namespace anemone::cli
