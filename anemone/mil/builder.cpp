@@ -87,7 +87,7 @@ Builder::Builder(Program& program, std::string function_name, std::string opset)
 }
 
 std::string Builder::unique_name(std::string_view wish) {
-  const std::string base = identifier(wish);
+  std::string base = identifier(wish);
   if (names_.try_emplace(base, 0).second) return base;
   while (true) {
     std::string name = fmt::format("{}_{}", base, names_[base]++);
