@@ -67,9 +67,8 @@ struct Task {
   std::int64_t item;            // of the batch
   std::int64_t m_begin, m_end;  // panels
   std::int64_t n_begin, n_end;
-  std::byte* unpacked =
-      nullptr;  // the left panels of this depth block in fp32, if that is done here
-  std::int64_t unpacked_panel = 0;  // floats from one to the next
+  std::byte* left = nullptr;  // scratch, where the plan says that panels are prepared in the task
+  std::byte* right = nullptr;
   float* tiles = nullptr;
 };
 
@@ -89,8 +88,8 @@ bool is_wanted(const GemmPlan& plan, std::int64_t row, std::int64_t column) {
   return lower ? column <= row + kernel.mr - 1 : column + kernel.nr - 1 >= row;
 }
 
-void store_tile(const Run& run, const Task& task, const kernels::GemmTile& tile, std::int64_t row,
-                std::int64_t column) {
+kernels::GemmStore store_of(const Run& run, const Task& task, const kernels::GemmTile& tile,
+                            std::int64_t row, std::int64_t column) {
   const GemmPlan& plan = run.plan;
   const GemmSpec& spec = plan.spec;
   kernels::GemmStore store;
@@ -116,7 +115,21 @@ void store_tile(const Run& run, const Task& task, const kernels::GemmTile& tile,
                    task.item * residual.batch_stride + row * store.residual_row_stride +
                        column * store.residual_column_stride);
   }
-  plan.kernel->store(store);
+  return store;
+}
+
+// C lies in memory, the sums take a while: its lines are fetched meanwhile. (Inlined by force: g++
+// 12 takes a function that only prefetches for one without effect and drops the call.)
+ANEMONE_INLINE void prefetch(const kernels::GemmStore& store) {
+  if (store.column_stride != 1) return;
+  constexpr std::ptrdiff_t kLine = 64;
+  const auto size = static_cast<std::ptrdiff_t>(dtype_size(store.c_type));
+  for (int row = 0; row < store.rows; ++row) {
+    const std::byte* begin = static_cast<const std::byte*>(store.c) + row * store.row_stride * size;
+    for (std::ptrdiff_t at = 0; at < store.columns * size; at += kLine) {
+      __builtin_prefetch(begin + at, /*write=*/1);
+    }
+  }
 }
 
 // One tile, over the depths of one block.
@@ -140,34 +153,39 @@ void run_tile(const Run& run, const Task& task, std::int64_t m_panel, std::int64
       one_block ? 0 : (m_panel - task.m_begin) * plan.n_block + (n_panel - task.n_begin);
   tile.tile = task.tiles + index * kernel.mr * kernel.nr;
   tile.accumulate = block.begin > 0;
-  tile.right = panel_at(plan, plan.right, run.right, task.item, n_panel, begin);
-  if (plan.unpack_left) {
-    tile.left =
-        task.unpacked + static_cast<std::size_t>((m_panel - task.m_begin) * task.unpacked_panel +
-                                                 (begin - block.begin) * kernel.mr) *
-                            sizeof(float);
-  } else {
-    tile.left = panel_at(plan, plan.left, run.left, task.item, m_panel, begin);
-  }
+  tile.right = plan.right_in_task
+                   ? element_at(task.right, kernel.panel, begin * kernel.nr)
+                   : panel_at(plan, plan.right, run.right, task.item, n_panel, begin);
+  tile.left = plan.left_in_task ? element_at(task.left, kernel.panel,
+                                             (m_panel - task.m_begin) * plan.left_panel +
+                                                 (begin - block.begin) * kernel.mr)
+                                : panel_at(plan, plan.left, run.left, task.item, m_panel, begin);
+  const kernels::GemmStore store = store_of(run, task, tile, row, column);
+  const bool last = block.end == plan.depth;
+  if (last) prefetch(store);
   kernel.tile(tile);
-  if (block.end == plan.depth) store_tile(run, task, tile, row, column);
+  if (last) kernel.store(store);
 }
 
-void unpack_left(const Run& run, const Task& task, DepthRange block) {
+void prepare_left(const Run& run, const Task& task, DepthRange block) {
   const GemmPlan& plan = run.plan;
   for (std::int64_t panel = task.m_begin; panel < task.m_end; ++panel) {
-    const std::byte* from =
-        element_at(run.left.stored, plan.left.storage,
-                   panel * plan.left.panel_elements + block.begin * plan.left.width);
-    auto* to =
-        reinterpret_cast<float*>(task.unpacked) + (panel - task.m_begin) * task.unpacked_panel;
-    plan.convert->load(plan.left.storage, from, 1, to, (block.end - block.begin) * plan.left.width);
+    std::byte* to =
+        element_at(task.left, plan.kernel->panel, (panel - task.m_begin) * plan.left_panel);
+    if (plan.left.operand.constant) {
+      const std::byte* from =
+          element_at(run.left.stored, plan.left.storage,
+                     panel * plan.left.panel_elements + block.begin * plan.left.width);
+      plan.convert->load(plan.left.storage, from, 1, reinterpret_cast<float*>(to),
+                         (block.end - block.begin) * plan.left.width);
+    } else {
+      pack_panel(plan, plan.left, run.left.data, task.item, panel, to);
+    }
   }
 }
 
 void run_task(const Run& run, int number, int worker) {
   const GemmPlan& plan = run.plan;
-  const kernels::GemmKernel& kernel = *plan.kernel;
   const std::int64_t m_task = number / plan.n_tasks % plan.m_tasks;
   const std::int64_t n_task = number % plan.n_tasks;
   Task task;
@@ -177,20 +195,19 @@ void run_task(const Run& run, int number, int worker) {
   task.n_begin = n_task * plan.n_block;
   task.n_end = std::min(plan.right.panels, task.n_begin + plan.n_block);
   std::byte* scratch = run.scratch + plan.scratch_bytes * static_cast<std::size_t>(worker);
-  if (plan.unpack_left) {
-    task.unpacked = scratch;
-    task.unpacked_panel = round_up(plan.depth_block * kernel.mr, kernels::kSlotMultiple);
-    // A whole number of cache lines: kSlotMultiple floats are one.
-    scratch += static_cast<std::size_t>(plan.m_block * task.unpacked_panel) * sizeof(float);
-  }
-  task.tiles = reinterpret_cast<float*>(scratch);
+  task.left = scratch;
+  task.right = scratch + plan.left_bytes;
+  task.tiles = reinterpret_cast<float*>(task.right + plan.right_bytes);
   // k = 0 is one empty block: C = beta · C + residual.
   DepthRange block;
   do {
     block.end = std::min(plan.depth, block.begin + plan.depth_block);
-    if (plan.unpack_left) unpack_left(run, task, block);
+    if (plan.left_in_task) prepare_left(run, task, block);
     // The left block stays in the L2 cache; a right panel is used for all of it.
     for (std::int64_t n_panel = task.n_begin; n_panel < task.n_end; ++n_panel) {
+      if (plan.right_in_task) {
+        pack_panel(plan, plan.right, run.right.data, task.item, n_panel, task.right);
+      }
       for (std::int64_t m_panel = task.m_begin; m_panel < task.m_end; ++m_panel) {
         run_tile(run, task, m_panel, n_panel, block);
       }

@@ -92,11 +92,15 @@ struct GemmPlan {
   const kernels::ConvertKernel* convert = nullptr;
   bool transposed = false;  // computed as Cᵀ = Bᵀ·Aᵀ, because C's columns are the contiguous ones
   Side left, right;
-  bool unpack_left = false;                 // a task brings its part of a constant to fp32
+  // A task prepares its own left panels (a constant's brought to fp32; or variable ones that no
+  // other task needs), or its own right panel: they then stay in its cache.
+  bool left_in_task = false, right_in_task = false;
   std::int64_t depth = 0, depth_block = 0;  // k rounded up to kr; done at once
   std::int64_t m_block = 1, n_block = 1;    // panels per task
   std::int64_t m_tasks = 0, n_tasks = 0;    // per batch item
-  std::size_t scratch_bytes = 0;            // per worker
+  // Scratch memory of a worker: left panels, left_panel elements apart; a right panel; tiles.
+  std::int64_t left_panel = 0;
+  std::size_t left_bytes = 0, right_bytes = 0, scratch_bytes = 0;
 
   std::size_t workspace_bytes(int threads) const;
   int tasks() const;                // of the main region

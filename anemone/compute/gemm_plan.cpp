@@ -49,6 +49,8 @@ GemmPlan::Side make_side(const GemmPlan& plan, const GemmOperand& operand, bool 
   return side;
 }
 
+// What the packing region does for one side: nothing for panels used as stored or prepared in
+// tasks.
 void plan_packing(const GemmPlan& plan, GemmPlan::Side& side, bool in_task) {
   const bool ready = side.operand.constant && side.storage == plan.kernel->panel;
   if (ready || in_task) return;
@@ -60,10 +62,20 @@ void plan_packing(const GemmPlan& plan, GemmPlan::Side& side, bool in_task) {
   side.pack_tasks = divide_up(side.batch * side.panels, side.task_panels);
 }
 
+// Whether each panel of a variable operand is needed by one task only. `sharers`: tasks of an item
+// that use it.
+bool is_private(const GemmPlan& plan, const GemmPlan::Side& side, std::int64_t sharers) {
+  return !side.operand.constant && sharers == 1 && side.batch == plan.spec.batch &&
+         plan.depth <= plan.depth_block;
+}
+
 void plan_grid(GemmPlan& plan) {
   const kernels::GemmKernel& kernel = *plan.kernel;
   plan.depth_block = std::min<std::int64_t>(plan.depth, kernel.k_block);
-  plan.m_block = std::clamp<std::int64_t>(plan.left.panels, 1, kernel.m_block);
+  // A remainder of less than half a block is spread over the others.
+  const std::int64_t m_blocks =
+      std::max<std::int64_t>(1, (plan.left.panels + kernel.m_block / 2) / kernel.m_block);
+  plan.m_block = std::max<std::int64_t>(1, divide_up(plan.left.panels, m_blocks));
   plan.n_block = std::clamp<std::int64_t>(plan.right.panels, 1, kernel.n_block);
   for (;;) {
     plan.m_tasks = divide_up(plan.left.panels, plan.m_block);
@@ -118,18 +130,23 @@ GemmPlan plan_gemm(const GemmSpec& spec, const CpuFeatures& features) {
     plan.left = make_side(plan, spec.a, true, spec.m, kernel.mr);
     plan.right = make_side(plan, spec.b, false, spec.n, kernel.nr);
   }
-  plan.unpack_left = plan.left.operand.constant && plan.left.storage != kernel.panel;
-  plan_packing(plan, plan.left, plan.unpack_left);
-  plan_packing(plan, plan.right, false);
   plan_grid(plan);
+  plan.left_in_task = is_private(plan, plan.left, plan.n_tasks) ||
+                      (plan.left.operand.constant && plan.left.storage != kernel.panel);
+  plan.right_in_task = is_private(plan, plan.right, plan.m_tasks);
+  plan_packing(plan, plan.left, plan.left_in_task);
+  plan_packing(plan, plan.right, plan.right_in_task);
 
+  const auto panel_bytes = [&](std::int64_t panels, std::int64_t elements) {
+    return aligned(static_cast<std::size_t>(panels * elements) * dtype_size(kernel.panel));
+  };
+  plan.left_panel = round_up(plan.depth_block * kernel.mr, kernels::kSlotMultiple);
+  plan.left_bytes = plan.left_in_task ? panel_bytes(plan.m_block, plan.left_panel) : 0;
+  plan.right_bytes = plan.right_in_task ? panel_bytes(1, plan.right.panel_elements) : 0;
   const std::int64_t tiles = plan.depth > plan.depth_block ? plan.m_block * plan.n_block : 1;
   plan.scratch_bytes =
+      plan.left_bytes + plan.right_bytes +
       aligned(static_cast<std::size_t>(tiles * kernel.mr * kernel.nr) * sizeof(float));
-  if (plan.unpack_left) {
-    const std::int64_t panel = round_up(plan.depth_block * kernel.mr, kernels::kSlotMultiple);
-    plan.scratch_bytes += aligned(static_cast<std::size_t>(plan.m_block * panel) * sizeof(float));
-  }
   return plan;
 }
 
