@@ -16,7 +16,7 @@ build: setup  ## build the program: build/release/anemone
 	@cmake --build --preset release --target anemone --parallel $(JOBS)
 
 train: build  ## build, then train the default layer; more flags: make train ARGS="--steps 50"
-	build/release/anemone train --config configs/layer.toml $(ARGS)
+	build/release/anemone train --config configs/layer.toml --partition six $(ARGS)
 
 test: setup  ## all checks: format, both compilers, unit tests, sanitizers, structure
 	@JOBS=$(JOBS) scripts/test

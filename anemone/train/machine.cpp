@@ -25,7 +25,10 @@ std::string build_text() {
 }
 
 double usable_peak_flops(const compute::Peak& peak, const std::string& precision) {
-  return precision == "fp32" ? peak.fp32_flops : std::max(peak.fp32_flops, peak.bf16_flops);
+  if (precision == "fp32") return peak.fp32_flops;
+  if (precision == "bf16") return std::max(peak.fp32_flops, peak.bf16_flops);
+  // Whole fp16 operands take three bf16 products (hi·hi + hi·lo + lo·hi), or one in fp32.
+  return std::max(peak.fp32_flops, peak.bf16_flops / 3);
 }
 
 }  // namespace anemone::train
