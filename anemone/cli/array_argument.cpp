@@ -40,8 +40,8 @@ std::vector<double> read_values(const engine::Port& port, const std::string& pat
   });
   if (changed == values.end()) return values;
   if (!is_float(array.dtype) || !is_float(port.dtype)) {
-    throw Error(fmt::format("{:.6g} of type {} does not fit", *changed, dtype_name(array.dtype)), path,
-                fmt::format("{} for input '{}'", dtype_name(port.dtype), port.name));
+    throw Error(fmt::format("{:.6g} of type {} does not fit", *changed, dtype_name(array.dtype)),
+                path, fmt::format("{} for input '{}'", dtype_name(port.dtype), port.name));
   }
   notes.push_back(fmt::format("{}: rounded from {} to {} for input '{}'", path,
                               dtype_name(array.dtype), dtype_name(port.dtype), port.name));

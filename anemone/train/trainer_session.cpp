@@ -226,8 +226,7 @@ bool Session::is_saved() const {
 }
 
 std::string Session::describe_saved() const {
-  return saved.step == 0 ? "no checkpoint"
-                         : fmt::format("the checkpoint of step {}", saved.step);
+  return saved.step == 0 ? "no checkpoint" : fmt::format("the checkpoint of step {}", saved.step);
 }
 
 void Session::clear_gradients() { compute::fill_zero(*pool, parameters->gradients()); }

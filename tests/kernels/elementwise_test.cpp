@@ -162,8 +162,9 @@ TEST_P(ElementwiseKernels, PowIsRightToOneUlp) {
 }
 
 TEST_P(ElementwiseKernels, PowHasTheSpecialCasesOfC) {
-  const float values[] = {0.0f,  -0.0f, 1,      -1,       2,        -2,       3,    -3,    0.5f,
-                          -0.5f, 1e30f, -1e30f, 16777216, 16777218.0f, 33554436.0f, kInf, -kInf, kNan};
+  const float values[] = {0.0f,     -0.0f,       1,           -1,    2,     -2,
+                          3,        -3,          0.5f,        -0.5f, 1e30f, -1e30f,
+                          16777216, 16777218.0f, 33554436.0f, kInf,  -kInf, kNan};
   for (const float a : values) {
     for (const float b : values) {
       const auto expected =

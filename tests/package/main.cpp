@@ -1,4 +1,5 @@
-// Uses the installed library the way another project would: a MIL program from text, run on the CPU.
+// Uses the installed library the way another project would: a MIL program from text, run on the
+// CPU.
 #include <cmath>
 #include <iostream>
 #include <memory>
