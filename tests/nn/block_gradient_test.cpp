@@ -199,7 +199,7 @@ TEST_P(BlockGradient, HoldsOnEveryEngine) {
       const auto gradients = run_on_engine(*engine, programs.backward.main(), inputs, {});
       for (const auto& [name, gradient] : gradients) {
         const double tolerance =
-            rounding(count_operations(programs.backward.main()), dtype) * norm(exact.at(name));
+            rounding(count_operations(programs.backward.main()), 6, dtype) * norm(exact.at(name));
         EXPECT_LE(distance(gradient, exact.at(name)), tolerance)
             << block.name << " " << name << " on " << entry.name << " in " << dtype_name(dtype);
       }

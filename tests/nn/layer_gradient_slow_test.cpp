@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <optional>
 #include <random>
 
+#include "anemone/engine/engines.h"
 #include "tests/support/step_evaluator.h"
 
 namespace anemone::test {
@@ -12,14 +14,18 @@ namespace {
 
 constexpr double kStep = 1e-50;
 
-TEST(FullSizeLayer, DirectionalDerivatives) {
+nn::ModelConfig default_layer(DType dtype) {
   nn::ModelConfig config;
   config.dim = 768;
   config.hidden = 2048;
   config.heads = 12;
   config.seq = 512;
-  config.dtype = DType::fp32;
-  const LayerCase layer(config, 6);
+  config.dtype = dtype;
+  return config;
+}
+
+TEST(FullSizeLayer, DirectionalDerivatives) {
+  const LayerCase layer(default_layer(DType::fp32), 6);
   const nn::StepGraph graph = nn::layer_step(layer.config, "six");
   mil::ConstantSource constants(&layer.weights);
   const auto step = evaluate_step(graph, layer.inputs, constants, {.round = false});
@@ -42,12 +48,34 @@ TEST(FullSizeLayer, DirectionalDerivatives) {
     const double derivative = forward.tensors.at(graph.loss).front().imag() / kStep *
                               layer.inputs.at("loss_scale").front();
     const double roundings =
-        count_operations(graph) * static_cast<double>(config.hidden) * std::ldexp(1, -53);
+        count_operations(graph) * static_cast<double>(layer.config.hidden) * std::ldexp(1, -53);
     EXPECT_NEAR(derivative, expected, roundings * terms) << name;
     EXPECT_GT(std::abs(expected), roundings * terms) << name;
   };
   for (auto& [name, values] : weights) check(name, values, step.gradients.at(name));
   check("x", inputs.at(graph.input), step.tensors.at(graph.input_gradient));
+}
+
+TEST(FullSizeLayer, EnginesAgree) {
+  for (const DType dtype : {DType::fp16, DType::fp32}) {
+    const LayerCase layer(default_layer(dtype), 6);
+    mil::ConstantSource constants(&layer.weights);
+    std::optional<StepValues<double>> exact;
+    for (const nn::Partition& partition : nn::partitions()) {
+      const nn::StepGraph graph = nn::layer_step(layer.config, partition.name);
+      if (!exact) exact = evaluate_step(graph, layer.inputs, constants, {.round = false});
+      for (const engine::EngineEntry& entry : engine::engines()) {
+        if (!entry.support().ok) continue;
+        const auto engine = entry.make({});
+        engine::CompileOptions options;
+        options.weights = &layer.weights;
+        expect_close(run_step_on_engine(*engine, graph, layer.inputs, options), *exact, graph,
+                     rounding(count_operations(graph), layer.config.hidden, dtype),
+                     std::string(partition.name) + " on " + std::string(entry.name) + " in " +
+                         dtype_name(dtype));
+      }
+    }
+  }
 }
 
 }  // namespace

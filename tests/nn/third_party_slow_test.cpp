@@ -169,12 +169,13 @@ TEST_P(ThirdParty, ComputesTheSame) {
     const Packed exact = our_kernel(config(DType::fp32, kEps / (kDim * kInverse)), kernel);
     expect_same(exact.layout, run(theirs, input, their_constants, false),
                 run(exact.main(), input, adjusted_constants, false), layer.config.seq,
-                rounding(operations, DType::fp32), "without rounding");
+                rounding(operations, layer.config.hidden, DType::fp32), "without rounding");
   }
 
   // In fp16: every value is rounded once, and what their factor does to xnorm goes on to products
   // of up to three of it.
-  const double relative = rounding(operations, DType::fp16) + 3 * std::abs(kNormFactor - 1);
+  const double relative =
+      rounding(operations, layer.config.hidden, DType::fp16) + 3 * std::abs(kNormFactor - 1);
   const auto expected = run(ours.main(), input, our_constants, true);
   expect_same(ours.layout, run(theirs, input, their_constants, true), expected, layer.config.seq,
               relative, "in fp16");

@@ -231,8 +231,22 @@ int count_operations(const nn::StepGraph& graph) {
   return count;
 }
 
-double rounding(int operations, DType dtype) {
-  return std::sqrt(operations) * unit_roundoff(dtype);
+double rounding(int operations, std::int64_t terms, DType dtype) {
+  const double sums = std::sqrt(static_cast<double>(terms)) * unit_roundoff(DType::fp32);
+  return std::sqrt(operations) * (unit_roundoff(dtype) + sums);
+}
+
+void expect_close(const StepValues<double>& actual, const StepValues<double>& exact,
+                  const nn::StepGraph& graph, double relative, const std::string& what) {
+  for (const auto& [name, expected] : exact.gradients) {
+    EXPECT_LE(distance(actual.gradients.at(name), expected), relative * norm(expected))
+        << name << " " << what;
+  }
+  for (const std::string& name : {graph.loss, graph.output, graph.input_gradient}) {
+    const auto& expected = exact.tensors.at(name);
+    EXPECT_LE(distance(actual.tensors.at(name), expected), relative * norm(expected))
+        << name << " " << what;
+  }
 }
 
 }  // namespace anemone::test

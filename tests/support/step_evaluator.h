@@ -83,9 +83,14 @@ double unit_roundoff(DType dtype);              // 2^-11 for fp16, 2^-24 for fp3
 int count_operations(const mil::Function& function);
 int count_operations(const nn::StepGraph& graph);
 
-// How far, relative to its norm, rounding may move a tensor that so many operations lead to: each
-// rounds every element once, by at most the unit roundoff, independently of the others, so the
-// errors add up in squares.
-double rounding(int operations, DType dtype);
+// How far, relative to its norm, rounding may move a tensor that so many operations lead to, none
+// of them a sum of more than `terms`: each rounds every element once, by at most the unit roundoff,
+// and may have added up its terms in fp32. The errors are independent of each other, so they add up
+// in squares.
+double rounding(int operations, std::int64_t terms, DType dtype);
+
+// All gradients, the loss, the output and dx: within `relative` of the exact tensor's norm.
+void expect_close(const StepValues<double>& actual, const StepValues<double>& exact,
+                  const nn::StepGraph& graph, double relative, const std::string& what);
 
 }  // namespace anemone::test
