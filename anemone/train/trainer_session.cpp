@@ -10,6 +10,7 @@
 #include "anemone/base/file.h"
 #include "anemone/compute/optimizer.h"
 #include "anemone/engine/engines.h"
+#include "anemone/train/initial_weights.h"
 #include "anemone/train/machine.h"
 
 namespace anemone::train {
@@ -140,19 +141,8 @@ void Session::check_compile_limit(const nn::StepGraph& graph) const {
 
 void Session::start_new() {
   if (options.resume) message("there is no checkpoint yet: starting from the beginning");
-  const auto seed = static_cast<std::uint32_t>(config.train.seed);
-  if (wants_original_weights(config))
-    initialize_original(*parameters, seed);
-  else
-    initialize_uniform(*parameters, seed);
-  if (!options.init.empty()) {
-    if (fs::is_directory(options.init)) {
-      parameters->load_values(CheckpointStore::load(options.init).tensors);
-    } else {
-      parameters->load_values(SafetensorsReader(options.init));
-    }
-    message("initial weights from " + options.init.string());
-  }
+  set_initial_weights(*parameters, config, options.init);
+  if (!options.init.empty()) message("initial weights from " + options.init.string());
   const TrainConfig& train = config.train;
   state.loss_scale.dynamic = train.loss_scale == "dynamic";
   state.loss_scale.scale =

@@ -1,0 +1,22 @@
+// See initial_weights.h.
+#include "anemone/train/initial_weights.h"
+
+#include "anemone/train/checkpoint.h"
+#include "anemone/train/data_source.h"
+
+namespace anemone::train {
+
+void set_initial_weights(ParameterList& parameters, const RunConfig& config,
+                         const std::filesystem::path& init) {
+  if (std::filesystem::is_directory(init)) {
+    parameters.load_values(CheckpointStore::load(init).tensors);
+  } else if (!init.empty()) {
+    parameters.load_values(SafetensorsReader(init));
+  } else if (wants_original_weights(config)) {
+    initialize_original(parameters, static_cast<std::uint32_t>(config.train.seed));
+  } else {
+    initialize_uniform(parameters, static_cast<std::uint32_t>(config.train.seed));
+  }
+}
+
+}  // namespace anemone::train
