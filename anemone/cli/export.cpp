@@ -73,7 +73,6 @@ Run setup(CLI::App& app) {
                  "packed: one input and one output a program, as the Neural Engine wants it; "
                  "named: the tensors by name")
       ->check(CLI::IsMember({"packed", "named"}))
-      ->type_name("")
       ->capture_default_str();
   app.add_option("--out,-o", flags->out, "Folder to write: one folder a program in it")
       ->type_name("DIR")
