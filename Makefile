@@ -21,10 +21,10 @@ train: build  ## build, then train the default layer; more flags: make train ARG
 test: setup  ## all checks: format, both compilers, unit tests, sanitizers, structure
 	@JOBS=$(JOBS) scripts/test
 
-bench: setup  ## build and run the benchmarks
-	@cmake --preset release -DANEMONE_BENCH=ON >/dev/null
+bench: build  ## time training steps, then the kernels (more flags of `bench step`: ARGS="--json")
+	build/release/anemone bench step --config configs/layer.toml $(ARGS)
 	@cmake --build --preset release --target benchmarks --parallel $(JOBS)
-	@for program in build/release/bench/*; do [ ! -x $$program ] || $$program $(ARGS) || exit 1; done
+	@for program in build/release/bench/*; do [ ! -x $$program ] || $$program || exit 1; done
 
 lint: setup  ## clang-tidy on the files changed since main (all of them: make lint ARGS=--all)
 	@scripts/lint $(ARGS)
