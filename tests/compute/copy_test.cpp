@@ -49,7 +49,8 @@ TEST(Copy, MovesEveryLayoutOfEveryType) {
       {DType::fp32, DType::bf16}};
   for (const CpuFeatures& features : test::runnable(kernels::convert_kernels())) {
     for (const Layout& layout : layouts()) {
-      for (const auto& [from, to] : types) {
+      for (const auto& type : types) {
+        const DType from = type.first, to = type.second;  // clang 14 captures no bindings
         SCOPED_TRACE(std::string(layout.name) + " " + dtype_name(from) + " to " + dtype_name(to));
         ASSERT_TRUE(copy_supports(from, to));
         Buffer in(from, test::extent(layout.shape, layout.in), 1);
