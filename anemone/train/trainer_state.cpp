@@ -3,12 +3,12 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <type_traits>
 
 #include "anemone/base/error.h"
+#include "anemone/train/metrics.h"
 
 namespace anemone::train {
 namespace {
@@ -39,20 +39,26 @@ void visit_fields(State& state, Visit&& visit) {
   visit("environment", state.environment);
 }
 
+double number_of(const nlohmann::json& field) {
+  if (!field.is_string()) return field.get<double>();
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  if (field == "inf") return kInfinity;
+  if (field == "-inf") return -kInfinity;
+  return std::numeric_limits<double>::quiet_NaN();
+}
+
 }  // namespace
 
 std::string to_json(const TrainerState& state) {
   nlohmann::ordered_json json;
   json["version"] = kStateVersion;
   visit_fields(state, [&](const char* name, const auto& value) {
-    // JSON has no NaN and no infinity: null stands for a sum that is not finite.
+    // JSON has no NaN and no infinity: they are strings, as in metrics.jsonl.
     if constexpr (std::is_same_v<std::decay_t<decltype(value)>, double>) {
-      if (!std::isfinite(value)) {
-        json[name] = nullptr;
-        return;
-      }
+      json[name] = nlohmann::ordered_json::parse(json_number(value));
+    } else {
+      json[name] = value;
     }
-    json[name] = value;
   });
   return json.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
@@ -69,12 +75,10 @@ TrainerState parse_trainer_state(const std::string& text, const std::string& whe
       using Value = std::decay_t<decltype(value)>;
       const nlohmann::json& field = json.at(name);
       if constexpr (std::is_same_v<Value, double>) {
-        if (field.is_null()) {
-          value = std::numeric_limits<double>::quiet_NaN();
-          return;
-        }
+        value = number_of(field);
+      } else {
+        value = field.get<Value>();
       }
-      value = field.get<Value>();
     });
   } catch (const nlohmann::json::exception& error) {
     throw Error(error.what(), where, "a trainer's state");
