@@ -1,6 +1,5 @@
-// The trainable tensors of a layer. The initial scales are those of the program this one replaces,
-// which gives w1 and w3 the scale of w2 and the other way round; kept, so that its numbers can be
-// compared.
+// The trainable tensors of a layer. A matrix starts uniform within one over the root of the numbers
+// it sums, so that sums are about as large as what goes into them.
 #include <cmath>
 
 #include "anemone/nn/kernels.h"
@@ -9,21 +8,20 @@ namespace anemone::nn {
 
 std::vector<ParameterSpec> layer_parameters(const ModelConfig& config, const std::string& prefix) {
   const std::int64_t dim = config.dim, hidden = config.hidden;
-  const double by_dim = 1 / std::sqrt(static_cast<double>(dim));
-  const double by_hidden = 1 / std::sqrt(static_cast<double>(hidden));
-  const auto matrix = [&](const char* name, std::int64_t rows, std::int64_t columns, double scale) {
+  const auto matrix = [&](const char* name, std::int64_t rows, std::int64_t columns) {
+    const double scale = 1 / std::sqrt(static_cast<double>(columns));
     return ParameterSpec{prefix + name, {rows, columns}, Init::uniform, scale, /*decay=*/true};
   };
   const auto norm = [&](const char* name) {
     return ParameterSpec{prefix + name, {dim}, Init::ones, 1, /*decay=*/false};
   };
-  return {matrix("wq", config.q_dim(), dim, by_dim),
-          matrix("wk", config.kv_dim(), dim, by_dim),
-          matrix("wv", config.kv_dim(), dim, by_dim),
-          matrix("wo", dim, config.q_dim(), by_dim),
-          matrix("w1", hidden, dim, by_hidden),
-          matrix("w2", dim, hidden, by_dim),
-          matrix("w3", hidden, dim, by_hidden),
+  return {matrix("wq", config.q_dim(), dim),
+          matrix("wk", config.kv_dim(), dim),
+          matrix("wv", config.kv_dim(), dim),
+          matrix("wo", dim, config.q_dim()),
+          matrix("w1", hidden, dim),
+          matrix("w2", dim, hidden),
+          matrix("w3", hidden, dim),
           norm("norm1"),
           norm("norm2")};
 }
