@@ -21,6 +21,7 @@ struct Row {
   const void* in;
   void* out;
   PairedWalk::Offsets at;
+  std::int64_t length;
 
   void load(std::int64_t begin, std::int64_t n, float* slot) const {
     plan.convert->load(plan.in_type, element_at(in, plan.in_type, at.in + begin * plan.in_stride),
@@ -31,17 +32,23 @@ struct Row {
                         element_at(out, plan.out_type, at.out + begin * plan.out_stride),
                         plan.out_stride, n);
   }
+  void store_zeros(float* slot) const {
+    std::fill_n(slot, std::min(kLongRow, plan.length - length), 0.0f);
+    for (std::int64_t begin = length; begin < plan.length; begin += kLongRow)
+      store(begin, std::min(kLongRow, plan.length - begin), slot);
+  }
 };
 
 void run_short_row(const Row& row) {
   alignas(64) float slot[kLongRow + kernels::kSlotMultiple];
   const kernels::ReduceKernel& kernel = *row.plan.kernel;
-  const std::int64_t n = row.plan.length;
+  const std::int64_t n = row.length;
   row.load(0, n, slot);
   const float max = kernel.reduce(kernels::ReduceOp::max, slot, n);
   const float sum = kernel.exp_sum(slot, n, max);
   kernel.scale(slot, n, 1.0f / sum);
   row.store(0, n, slot);
+  row.store_zeros(slot);
 }
 
 void run_long_row(const Row& row) {
@@ -50,8 +57,8 @@ void run_long_row(const Row& row) {
   float pair[kernels::kSlotMultiple] = {-std::numeric_limits<float>::infinity()};
   float sum = 0;
   for (int pass = 0; pass < 3; ++pass) {
-    for (std::int64_t begin = 0; begin < row.plan.length; begin += kLongRow) {
-      const std::int64_t n = std::min(kLongRow, row.plan.length - begin);
+    for (std::int64_t begin = 0; begin < row.length; begin += kLongRow) {
+      const std::int64_t n = std::min(kLongRow, row.length - begin);
       row.load(begin, n, slot);
       if (pass == 0) {
         pair[1] = kernel.reduce(kernels::ReduceOp::max, slot, n);
@@ -67,6 +74,7 @@ void run_long_row(const Row& row) {
       }
     }
   }
+  row.store_zeros(slot);
 }
 
 // Neighbouring rows side by side: one block of `count` rows whose elements are contiguous at each
@@ -112,8 +120,9 @@ void run_group(const SoftmaxPlan& plan, std::int64_t group, const void* in, void
                 std::min(plan.width, dim - column));
     return;
   }
-  const Row row{plan, in, out, plan.rest.at(group)};
-  if (plan.length <= kLongRow) {
+  const std::int64_t length = plan.causal ? group % plan.length + 1 : plan.length;
+  const Row row{plan, in, out, plan.rest.at(group), length};
+  if (length <= kLongRow) {
     run_short_row(row);
   } else {
     run_long_row(row);
@@ -131,6 +140,10 @@ SoftmaxPlan plan_softmax(const SoftmaxSpec& spec, const CpuFeatures& features) {
                 "softmax needs an axis of its shape");
   ANEMONE_CHECK(kernels::converts(spec.in_type) && kernels::converts(spec.out_type),
                 "softmax has an element type it cannot be computed in");
+  const int rank = spec.shape.rank();
+  ANEMONE_CHECK(!spec.causal || (spec.axis == rank - 1 && rank >= 2 &&
+                                 spec.shape[rank - 2] == spec.shape[rank - 1]),
+                "a causal softmax is over the rows of square matrices");
   SoftmaxPlan plan;
   plan.kernel = &kernels::pick_reduce(features);
   plan.convert = &kernels::pick_convert(features);
@@ -145,7 +158,9 @@ SoftmaxPlan plan_softmax(const SoftmaxSpec& spec, const CpuFeatures& features) {
                                spec.out_strides);
   plan.groups = plan.rest.positions();
   const int last = plan.rest.rank - 1;
-  plan.by_columns = plan.in_stride != 1 && last >= 0 && plan.rest.in[last] == 1 && plan.groups > 0;
+  plan.causal = spec.causal;
+  plan.by_columns = !spec.causal && plan.in_stride != 1 && last >= 0 && plan.rest.in[last] == 1 &&
+                    plan.groups > 0;
   if (plan.by_columns) {
     plan.width = std::min(kColumns, plan.rest.dims[last]);
     plan.groups = plan.groups / plan.rest.dims[last] * divide_up(plan.rest.dims[last], plan.width);

@@ -20,6 +20,9 @@ struct SoftmaxSpec {
   Strides in_strides{};
   DType out_type = DType::fp32;
   Strides out_strides{};
+  // The last two dimensions are equal and the axis is the last: row r has r + 1 elements, whatever
+  // the others hold, and 0 is stored for those.
+  bool causal = false;
 };
 
 struct SoftmaxPlan {
@@ -28,6 +31,7 @@ struct SoftmaxPlan {
   const kernels::ElementwiseKernel* elementwise = nullptr;
   DType in_type = DType::fp32, out_type = DType::fp32;
   std::int64_t length = 0;                       // of the axis
+  bool causal = false;                           // row i of every `length` has i + 1 elements
   std::ptrdiff_t in_stride = 0, out_stride = 0;  // along the axis
   PairedWalk rest;                               // the other dimensions
   // By columns, the lanes of a vector are neighbouring rows (the last dimension of `rest`, in
