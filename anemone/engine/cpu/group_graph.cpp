@@ -130,9 +130,13 @@ void GroupGraph::merge(int producer, int consumer) {
   from = {};
 }
 
+void GroupGraph::drop_input(int index, mil::Value value) {
+  remove_reader(value, index);
+  std::erase(group(index).inputs, value);
+}
+
 void GroupGraph::rewire(int index, mil::Value from, mil::Value to) {
-  remove_reader(from, index);
-  std::erase(group(index).inputs, from);
+  drop_input(index, from);
   add_reader(to, index);
   add_once(group(index).inputs, to);
   group(index).replaced.emplace_back(from, to);

@@ -22,6 +22,9 @@ struct Group {
   // Folded into a matrix product: result = alpha · product + residual.
   double alpha = 1;
   mil::Value residual;
+  // Of which only the lower triangle of the last two dimensions counts: read as 0 above, or
+  // unspecified there.
+  std::vector<mil::Value> lower_triangular;
 
   bool merged_away() const { return ops.empty(); }
   int last_op() const { return ops.back(); }
@@ -57,6 +60,7 @@ class GroupGraph {
   void merge(int producer, int consumer);
   // Makes group `index` read `to` instead of `from`.
   void rewire(int index, mil::Value from, mil::Value to);
+  void drop_input(int index, mil::Value value);
 
   // Indices of the groups that contribute to the function's outputs, in an order in which each
   // comes after what it reads; otherwise in program order.

@@ -67,7 +67,7 @@ TEST(CpuLayer, SixKernelsInFp16) {
   check_layer("six", 17, DType::fp16, engine::ProductPrecision::operands);
 }
 TEST(CpuLayer, MergedInFp16) {
-  check_layer("merged", 16, DType::fp16, engine::ProductPrecision::operands);
+  check_layer("merged", 67, DType::fp16, engine::ProductPrecision::operands);
 }
 TEST(CpuLayer, MergedInFp32) {
   check_layer("merged", 9, DType::fp32, engine::ProductPrecision::operands);

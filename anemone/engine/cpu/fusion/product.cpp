@@ -5,16 +5,13 @@
 
 #include "anemone/base/dtype.h"
 #include "anemone/engine/cpu/fusion/fusion.h"
+#include "anemone/engine/cpu/fusion/patterns.h"
 #include "anemone/mil/op_def.h"
 
 namespace anemone::cpu {
 namespace {
 
 bool is_product_type(DType type) { return type == DType::fp16 || type == DType::fp32; }
-
-const mil::Type& result_type(const GroupGraph& graph, const mil::Operation& op) {
-  return graph.function().type(op.results.front());
-}
 
 // value = source · factor, with the shape of source.
 struct Scaled {
@@ -33,14 +30,6 @@ std::optional<Scaled> as_scaled(const GroupGraph& graph, const mil::Operation& o
     return Scaled{source, constant->number()};
   }
   return std::nullopt;
-}
-
-// The only operation of a group that nothing has been fused with.
-const mil::Operation* single_op(const GroupGraph& graph, int index) {
-  if (index < 0) return nullptr;
-  const Group& group = graph.group(index);
-  if (group.merged_away() || group.fusion != nullptr || group.ops.size() != 1) return nullptr;
-  return &graph.op(group.ops.front());
 }
 
 void fold_operand_scales(GroupGraph& graph, int index) {

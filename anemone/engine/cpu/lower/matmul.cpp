@@ -1,4 +1,6 @@
 // matmul: batched products with broadcasting, on whatever strides the operands have.
+#include <algorithm>
+
 #include "anemone/engine/cpu/lower/lowerings.h"
 #include "anemone/engine/cpu/lower/product.h"
 
@@ -33,6 +35,13 @@ Layout with_dimension(const Layout& layout, int axis) {
   return *reshaped(layout, shape);
 }
 
+compute::Triangle triangle_of(const Group& group, mil::Value value, bool transposed) {
+  const auto& marked = group.lower_triangular;
+  if (std::find(marked.begin(), marked.end(), value) == marked.end())
+    return compute::Triangle::full;
+  return transposed ? compute::Triangle::upper : compute::Triangle::lower;
+}
+
 std::string lower_matmul(LowerContext& context, Step& step) {
   const mil::OpContext op = context.op_context();
   const mil::Value x = context.argument("x"), y = context.argument("y");
@@ -65,6 +74,9 @@ std::string lower_matmul(LowerContext& context, Step& step) {
     stretched.strides = broadcast_strides(context.layout(residual), stretched.shape);
     product.residual = matrices(context, residual, stretched, false, product.batch);
   }
+  product.a.triangle = triangle_of(context.group(), x, transpose_x);
+  product.b.triangle = triangle_of(context.group(), y, transpose_y);
+  product.c.triangle = triangle_of(context.group(), result, false);
   lower_product(context, product, step);
   return {};
 }

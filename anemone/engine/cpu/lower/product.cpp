@@ -47,6 +47,10 @@ void stack_rows(Product& product, BatchDims& batch) {
   const auto stacks = [&](const ProductOperand& operand, std::ptrdiff_t stride) {
     return stride == operand.row_stride * product.m;
   };
+  const auto full = [](const ProductOperand& operand) {
+    return operand.triangle == compute::Triangle::full;
+  };
+  if (!full(product.a) || !full(product.b) || !full(product.c)) return;
   if (last.b != 0 || !stacks(product.a, last.a) || !stacks(product.c, last.c)) return;
   if (product.residual.valid() && !stacks(product.residual, last.residual)) return;
   product.m *= last.size;
@@ -59,6 +63,7 @@ GemmOperand gemm_operand(const ProductOperand& operand, std::ptrdiff_t batch_str
   result.row_stride = operand.row_stride;
   result.col_stride = operand.col_stride;
   result.batch_stride = batch_stride;
+  result.triangle = operand.triangle;
   return result;
 }
 
@@ -98,16 +103,27 @@ Operand read_matrix(const LowerContext& context, const ProductOperand& operand, 
   return result;
 }
 
+std::string triangles(const compute::GemmSpec& spec) {
+  const auto is_part = [](const GemmOperand& operand) {
+    return operand.triangle != compute::Triangle::full;
+  };
+  std::string text;
+  if (is_part(spec.a)) text += ", half of the left operand";
+  if (is_part(spec.b)) text += ", half of the right operand";
+  if (is_part(spec.c)) text += ", half of the result";
+  return text;
+}
+
 void describe(const compute::GemmPlan& plan, std::size_t places, bool packed, bool residual,
               Step& step) {
   const compute::GemmSpec& spec = plan.spec;
   const std::int64_t batch = spec.batch * static_cast<std::int64_t>(places);
   step.implementation =
-      fmt::format("gemm {} m={} n={} k={}{}{}{}{}{}", plan.kernel_name(), spec.m, spec.n, spec.k,
+      fmt::format("gemm {} m={} n={} k={}{}{}{}{}{}{}", plan.kernel_name(), spec.m, spec.n, spec.k,
                   batch == 1 ? "" : fmt::format(" batch={}", batch),
                   packed ? ", packed weight" : "", plan.transposed ? ", written transposed" : "",
                   spec.alpha == 1 ? "" : fmt::format(", times {}", spec.alpha),
-                  residual ? ", plus residual" : "");
+                  residual ? ", plus residual" : "", triangles(spec));
   step.flops = plan.flops() * static_cast<double>(places);
 }
 

@@ -18,6 +18,7 @@ struct ProductOperand {
   std::ptrdiff_t offset = 0;  // elements, from the start of the storage
   std::ptrdiff_t row_stride = 0, col_stride = 0;
   Strides batch{};  // per dimension of the batch, 0 where repeated
+  compute::Triangle triangle = compute::Triangle::full;
   bool valid() const { return value.valid(); }
 };
 

@@ -1,0 +1,228 @@
+// Fusions of the cpu engine: which steps they leave, and that nothing changes but roundings. Each
+// case also runs with every fusion disabled.
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "anemone/base/element.h"
+#include "anemone/engine/cpu/fusion/fusion.h"
+#include "anemone/mil/builder.h"
+#include "tests/engine/cpu/cpu_setups.h"
+#include "tests/engine/oracle.h"
+#include "tests/support/step_evaluator.h"
+
+namespace anemone::test {
+namespace {
+
+using mil::Builder;
+using mil::Type;
+using mil::Value;
+
+class Case {
+ public:
+  explicit Case(DType dtype = DType::fp16) : b(program_), dtype_(dtype) {}
+
+  Value input(const std::string& name, const Shape& shape, DType dtype) {
+    std::uniform_real_distribution<double> uniform(-1, 1);
+    std::vector<double>& values = inputs_[name];
+    values.resize(static_cast<std::size_t>(shape.elements()));
+    for (double& value : values) value = round_to(dtype, uniform(random_));
+    return b.input(name, Type::tensor(dtype, shape));
+  }
+  Value input(const std::string& name, const Shape& shape) { return input(name, shape, dtype_); }
+
+  Value mask(std::int64_t size, double hidden) {
+    std::vector<double> values;
+    for (std::int64_t row = 0; row < size; ++row) {
+      for (std::int64_t column = 0; column < size; ++column)
+        values.push_back(column > row ? hidden : 0);
+    }
+    return b.constant(mil::Constant::numbers(dtype_, {1, 1, size, size}, values), "mask");
+  }
+
+  // Compares with the reference, fused and not; returns the explanation of the fused program.
+  std::string check() {
+    mil::ConstantSource constants;
+    const Expected expected = expect(program_.main(), inputs_, constants);
+    for (const CpuSetup& setup : cpu_setups()) {
+      expect_close(run_on_engine(*setup.engine, program_.main(), inputs_, {}), expected,
+                   setup.name);
+    }
+    cpu::CpuEngineOptions plain;
+    plain.engine.threads = 1;
+    for (const cpu::Fusion* fusion : cpu::fusions())
+      plain.disabled_fusions.emplace_back(fusion->name);
+    const auto unfused = cpu::make_engine(plain);
+    expect_close(run_on_engine(*unfused, program_.main(), inputs_, {}), expected, "not fused");
+    return cpu_engine(isas_here().back(), 2)->compile(program_.main(), {})->explain();
+  }
+
+ private:
+  mil::Program program_;
+  mil::TensorMap<double> inputs_;
+  std::mt19937 random_{1};
+
+ public:
+  Builder b;
+
+ private:
+  DType dtype_;
+};
+
+bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+TEST(CpuFusion, ArithmeticBecomesOneProgram) {
+  Case c;
+  Builder& b = c.b;
+  const Value h = c.input("h", {1, 20, 1, 33}), g = c.input("g", {1, 20, 1, 33});
+  const Value w = c.input("w", {1, 20, 1, 1});
+  const Value s = b.sigmoid({{"x", h}});
+  const Value silu = b.mul({{"x", h}, {"y", s}});
+  const Value gated = b.mul({{"x", silu}, {"y", g}});
+  b.output(b.mul({{"x", gated}, {"y", w}}), "weighted");
+  b.output(silu, "silu");  // also stored
+  const std::string text = c.check();
+  EXPECT_TRUE(has(text, ": 1 steps")) << text;
+  EXPECT_TRUE(has(text, "3 in, 4 steps, 2 out")) << text;
+}
+
+// b depends on a and c on both: a and c cannot be one step.
+TEST(CpuFusion, MergesMakeNoCycles) {
+  Case c;
+  Builder& b = c.b;
+  const Value x = c.input("x", {6, 8});
+  const Value first = b.exp({{"x", x}});
+  const Value sum =
+      b.reduce_sum({{"x", first}, {"axes", std::vector<std::int64_t>{1}}, {"keep_dims", true}});
+  b.output(b.real_div({{"x", first}, {"y", sum}}), "y");
+  const std::string text = c.check();
+  EXPECT_TRUE(has(text, ": 3 steps")) << text;
+}
+
+TEST(CpuFusion, LongProgramsAreCutWhereSlotsRunOut) {
+  Case c(DType::fp32);
+  Builder& b = c.b;
+  std::vector<Value> values;
+  for (int i = 0; i < 40; ++i) values.push_back(c.input("x" + std::to_string(i), {5, 7}));
+  Value sum = b.mul({{"x", values[0]}, {"y", values[1]}});
+  for (const Value value : values) sum = b.add({{"x", sum}, {"y", value}});
+  for (const Value value : values) sum = b.maximum({{"x", sum}, {"y", value}});
+  b.output(sum, "y");
+  c.check();
+}
+
+TEST(CpuFusion, IntegersAndTruthValuesAreStoredInBetween) {
+  Case c(DType::fp32);
+  Builder& b = c.b;
+  const Value x = c.input("x", {4, 9});
+  const Value big = b.mul({{"x", x}, {"y", 100.0}});
+  const Value whole = b.cast({{"x", big}, {"dtype", "int32"}});
+  const Value back = b.cast({{"x", whole}, {"dtype", "fp32"}});
+  b.output(b.add({{"x", back}, {"y", 0.25}}), "y");
+  const std::string text = c.check();
+  EXPECT_TRUE(has(text, ": 3 steps")) << text;
+}
+
+TEST(CpuFusion, ProductsTakeScalesCastsAndSums) {
+  Case c;
+  Builder& b = c.b;
+  const Value x = c.input("x", {2, 9, 6}), y = c.input("y", {2, 6, 11});
+  const Value r = c.input("r", {9, 11}, DType::fp32);
+  const Value half = b.mul({{"x", x}, {"y", 0.5}});
+  const Value product = b.matmul({{"x", half}, {"y", y}});
+  const Value scaled = b.mul({{"x", 3.0}, {"y", product}});
+  const Value wide = b.cast({{"x", scaled}, {"dtype", "fp32"}});
+  b.output(b.add({{"x", r}, {"y", wide}}), "z");
+  const std::string text = c.check();
+  EXPECT_TRUE(has(text, ": 1 steps")) << text;
+  EXPECT_TRUE(has(text, "times 1.5, plus residual")) << text;
+}
+
+TEST(CpuFusion, ConvolutionsTakeASumUnlessTheyHaveABias) {
+  for (const bool biased : {false, true}) {
+    Case c;
+    Builder& b = c.b;
+    const Value x = c.input("x", {2, 6, 3, 5}), r = c.input("r", {2, 8, 3, 5});
+    const Value w = c.input("w", {8, 6, 1, 1}), bias = c.input("bias", {8});
+    const Value y = biased ? b.conv({{"x", x}, {"weight", w}, {"bias", bias}})
+                           : b.conv({{"x", x}, {"weight", w}});
+    b.output(b.add({{"x", y}, {"y", r}}), "z");
+    const std::string text = c.check();
+    EXPECT_TRUE(has(text, biased ? ": 2 steps" : ": 1 steps")) << text;
+  }
+}
+
+TEST(CpuFusion, OtherConvolutionsGatherTheirInput) {
+  Case c;
+  Builder& b = c.b;
+  const Value x = c.input("x", {2, 6, 9, 7}), r = c.input("r", {2, 4, 5, 4});
+  const Value w = c.input("w", {4, 3, 3, 2});
+  const Value y = b.conv({{"x", x},
+                          {"weight", w},
+                          {"strides", std::vector<std::int64_t>{2, 2}},
+                          {"pad_type", "custom"},
+                          {"pad", std::vector<std::int64_t>{1, 1, 0, 1}},
+                          {"groups", 2}});
+  b.output(b.add({{"x", y}, {"y", r}}), "z");
+  const std::string text = c.check();
+  EXPECT_TRUE(has(text, "im2col")) << text;
+  EXPECT_TRUE(has(text, "pointwise: 2 groups")) << text;
+}
+
+TEST(CpuFusion, CausalAttentionSkipsWhatIsMasked) {
+  for (const double hidden : {-65504.0, -1e4}) {
+    Case c;
+    Builder& b = c.b;
+    const Value q = c.input("q", {1, 2, 8, 50}), k = c.input("k", {1, 2, 8, 50});
+    const Value v = c.input("v", {1, 2, 8, 50}), g = c.input("g", {1, 2, 8, 50});
+    const Value scores = b.matmul({{"x", q}, {"y", k}, {"transpose_x", true}});
+    const Value scaled = b.mul({{"x", scores}, {"y", 0.5}});
+    const Value masked = b.add({{"x", scaled}, {"y", c.mask(50, hidden)}});
+    const Value probs = b.softmax({{"x", masked}, {"axis", -1}});
+    b.output(b.matmul({{"x", v}, {"y", probs}, {"transpose_y", true}}), "out");
+    const Value dp = b.matmul({{"x", g}, {"y", v}, {"transpose_x", true}});
+    const Value weighted = b.mul({{"x", dp}, {"y", probs}});
+    const Value sum = b.reduce_sum(
+        {{"x", weighted}, {"axes", std::vector<std::int64_t>{-1}}, {"keep_dims", true}});
+    const Value centered = b.sub({{"x", dp}, {"y", sum}});
+    const Value ds = b.mul({{"x", centered}, {"y", probs}});
+    b.output(b.matmul({{"x", q}, {"y", ds}}), "dk");
+    b.output(b.matmul({{"x", k}, {"y", ds}, {"transpose_y", true}}), "dq");
+    const std::string text = c.check();
+    EXPECT_TRUE(has(text, ": 7 steps")) << text;
+    EXPECT_TRUE(has(text, "no mask")) << text;
+    EXPECT_TRUE(has(text, "causal softmax backward")) << text;
+  }
+}
+
+// Scores that are an output are wanted whole.
+TEST(CpuFusion, ScoresThatAreWantedAreComputedWhole) {
+  Case c;
+  Builder& b = c.b;
+  const Value q = c.input("q", {8, 50}), k = c.input("k", {8, 50});
+  const Value scores = b.matmul({{"x", q}, {"y", k}, {"transpose_x", true}});
+  b.output(scores, "scores");
+  const Value mask = b.reshape({{"x", c.mask(50, -65504)}, {"shape", Shape{50, 50}}});
+  b.output(b.softmax({{"x", b.add({{"x", mask}, {"y", scores}})}, {"axis", 1}}), "probs");
+  const std::string text = c.check();
+  EXPECT_FALSE(has(text, "half of the result")) << text;
+  EXPECT_TRUE(has(text, "causal softmax")) << text;
+}
+
+TEST(CpuFusion, OtherMasksAreAdded) {
+  Case c;
+  Builder& b = c.b;
+  const Value x = c.input("x", {3, 10, 10});
+  const Value masked = b.add({{"x", x}, {"y", c.mask(10, -5)}});
+  b.output(b.softmax({{"x", masked}, {"axis", -1}}), "y");
+  const Value turned =
+      b.softmax({{"x", b.add({{"x", x}, {"y", c.mask(10, -65504)}})}, {"axis", -2}});
+  b.output(turned, "z");
+  const std::string text = c.check();
+  EXPECT_FALSE(has(text, "causal")) << text;
+}
+
+}  // namespace
+}  // namespace anemone::test
