@@ -109,26 +109,33 @@ bool GroupGraph::merge_makes_cycle(int producer, int consumer) const {
   return false;
 }
 
-void GroupGraph::merge(int producer, int consumer) {
-  Group& from = group(producer);
+// `consumer` reads what `producer` reads and computes what it computes.
+void GroupGraph::take_over(int producer, int consumer) {
+  const Group& from = group(producer);
   Group& into = group(consumer);
   for (const mil::Value value : from.inputs) {
-    remove_reader(value, producer);
     add_reader(value, consumer);
     add_once(into.inputs, value);
   }
+  for (const mil::Value value : from.outputs) drop_input(consumer, value);
+  std::vector<int> ops;
+  std::set_union(from.ops.begin(), from.ops.end(), into.ops.begin(), into.ops.end(),
+                 std::back_inserter(ops));
+  into.ops = std::move(ops);
+}
+
+void GroupGraph::merge(int producer, int consumer) {
+  take_over(producer, consumer);
+  Group& from = group(producer);
+  for (const mil::Value value : from.inputs) remove_reader(value, producer);
   for (const mil::Value value : from.outputs) {
-    remove_reader(value, consumer);
-    std::erase(into.inputs, value);
-    if (is_output(value) || !readers(value).empty()) into.outputs.push_back(value);
+    if (is_output(value) || !readers(value).empty()) group(consumer).outputs.push_back(value);
   }
   for (const int op : from.ops) group_of_op_[static_cast<std::size_t>(op)] = consumer;
-  std::vector<int> ops;
-  std::merge(from.ops.begin(), from.ops.end(), into.ops.begin(), into.ops.end(),
-             std::back_inserter(ops));
-  into.ops = std::move(ops);
   from = {};
 }
+
+void GroupGraph::repeat_in(int producer, int consumer) { take_over(producer, consumer); }
 
 void GroupGraph::drop_input(int index, mil::Value value) {
   remove_reader(value, index);

@@ -58,6 +58,8 @@ class GroupGraph {
   // Moves everything `producer` does into `consumer`. Values that nobody else reads are no longer
   // written.
   void merge(int producer, int consumer);
+  // The same without taking it from other readers: `consumer` does it again for itself.
+  void repeat_in(int producer, int consumer);
   // Makes group `index` read `to` instead of `from`.
   void rewire(int index, mil::Value from, mil::Value to);
   void drop_input(int index, mil::Value value);
@@ -67,6 +69,7 @@ class GroupGraph {
   std::vector<int> schedule() const;
 
  private:
+  void take_over(int producer, int consumer);
   void add_reader(mil::Value value, int group);
   void remove_reader(mil::Value value, int group);
   std::vector<char> live_groups() const;

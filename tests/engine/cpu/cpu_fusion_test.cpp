@@ -125,6 +125,21 @@ TEST(CpuFusion, IntegersAndTruthValuesAreStoredInBetween) {
   EXPECT_TRUE(has(text, ": 3 steps")) << text;
 }
 
+TEST(CpuFusion, WideCopiesAreNotStored) {
+  Case c;
+  Builder& b = c.b;
+  const Value x = c.input("x", {8, 9}), w = c.input("w", {8, 1});
+  const Value wide = b.cast({{"x", x}, {"dtype", "fp32"}});
+  const Value wide_w = b.cast({{"x", w}, {"dtype", "fp32"}});
+  const Value square = b.mul({{"x", wide}, {"y", wide}});
+  const Value sum =
+      b.reduce_sum({{"x", square}, {"axes", std::vector<std::int64_t>{0}}, {"keep_dims", true}});
+  const Value part = b.mul({{"x", wide}, {"y", sum}});
+  b.output(b.mul({{"x", part}, {"y", wide_w}}), "y");
+  const std::string text = c.check();
+  EXPECT_TRUE(has(text, ": 3 steps")) << text;
+}
+
 TEST(CpuFusion, ProductsTakeScalesCastsAndSums) {
   Case c;
   Builder& b = c.b;

@@ -1,9 +1,11 @@
 // Arithmetic on elements of one shape becomes one program: one pass over memory, values inside it
 // neither stored nor rounded. Smaller operands are broadcast while they are read.
 #include <algorithm>
+#include <iterator>
 
 #include "anemone/base/dtype.h"
 #include "anemone/engine/cpu/fusion/fusion.h"
+#include "anemone/engine/cpu/fusion/patterns.h"
 #include "anemone/engine/cpu/lower/lowerings.h"
 #include "anemone/engine/cpu/lower/math_rules.h"
 
@@ -27,9 +29,9 @@ bool fits(const GroupGraph& graph, const Group& first, const Group& second) {
   const Shape& shape = graph.function().type(first.outputs.front()).shape;
   if (!(shape == graph.function().type(second.outputs.front()).shape)) return false;
   if (first.ops.size() + second.ops.size() > kMaxOps) return false;
-  std::vector<int> ops = first.ops;
-  ops.insert(ops.end(), second.ops.begin(), second.ops.end());
-  std::sort(ops.begin(), ops.end());
+  std::vector<int> ops;
+  std::set_union(first.ops.begin(), first.ops.end(), second.ops.begin(), second.ops.end(),
+                 std::back_inserter(ops));
   // At worst everything the first one writes is still wanted.
   std::vector<mil::Value> outputs = first.outputs;
   outputs.insert(outputs.end(), second.outputs.begin(), second.outputs.end());
@@ -47,7 +49,32 @@ int mergeable_producer(const GroupGraph& graph, int index) {
   return -1;
 }
 
+// A float read as a wider one: costs nothing while it is loaded, so every reader does it for itself
+// and the wide copy is never stored.
+bool is_widening(const GroupGraph& graph, int index) {
+  const mil::Operation* op = single_op(graph, index);
+  if (op == nullptr || op->kind != mil::OpKind::cast || !is_math(graph, graph.group(index)))
+    return false;
+  const DType from = graph.function().type(op->arguments.front().front()).dtype;
+  return is_float(from) && dtype_size(from) < dtype_size(result_type(graph, *op).dtype);
+}
+
+void repeat_widenings(GroupGraph& graph) {
+  for (std::size_t i = 0; i < graph.groups().size(); ++i) {
+    const int index = static_cast<int>(i);
+    if (!is_widening(graph, index)) continue;
+    const mil::Value result = graph.group(index).outputs.front();
+    const std::vector<int> readers = graph.readers(result);
+    for (const int reader : readers) {
+      if (!is_math(graph, graph.group(reader))) continue;
+      graph.repeat_in(index, reader);
+      graph.group(reader).fusion = &fusion_elementwise;
+    }
+  }
+}
+
 void fuse_elementwise(GroupGraph& graph) {
+  repeat_widenings(graph);
   for (std::size_t i = 0; i < graph.groups().size(); ++i) {
     const int index = static_cast<int>(i);
     if (!is_math(graph, graph.group(index))) continue;
