@@ -14,6 +14,8 @@ namespace {
 // Keeps every product of two sizes far from overflow; memory ends long before. What an engine
 // cannot take, it says itself.
 constexpr std::int64_t kMaxSize = std::int64_t{1} << 20;
+// A step graph holds a few programs a layer: a mistyped count must not fill the memory with them.
+constexpr std::int64_t kMaxLayers = 1024;
 
 [[noreturn]] void reject(const char* key, const std::string& what, const std::string& expected) {
   throw Error(what, fmt::format("model.{}", key), expected);
@@ -71,6 +73,10 @@ void ModelConfig::resolve() {
   check_size("hidden", hidden);
   resolve_heads(*this);
   check_size("layers", layers);
+  if (layers > kMaxLayers) {
+    reject("layers", fmt::format("{} layers are out of range", layers),
+           fmt::format("1 to {}", kMaxLayers));
+  }
   check_size("seq", seq);
   if (batch != 1) {
     reject("batch", fmt::format("{} sequences in a step are not built by this version", batch),

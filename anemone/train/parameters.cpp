@@ -9,6 +9,7 @@
 
 #include "anemone/base/element.h"
 #include "anemone/base/error.h"
+#include "anemone/base/system_info.h"
 
 namespace anemone::train {
 namespace {
@@ -52,7 +53,17 @@ ParameterList::ParameterList(std::vector<nn::ParameterSpec> specs) {
     count_ += spec.shape.elements();
     block += padded(static_cast<std::size_t>(spec.shape.elements()));
   }
-  memory_ = AlignedBuffer(4 * block * sizeof(float));
+  const std::size_t bytes = 4 * block * sizeof(float);
+  const std::uint64_t available = memory_info().available_bytes;
+  // Refused here: the system would grant the memory and run out of it while it is being filled.
+  if (available != 0 && bytes > available) {
+    throw Error(
+        fmt::format("{} parameters take {:.1f} GB with gradients and moments", count_,
+                    static_cast<double>(bytes) / 1e9),
+        "model",
+        fmt::format("at most the {:.1f} GB available", static_cast<double>(available) / 1e9));
+  }
+  memory_ = AlignedBuffer(bytes);
   const std::span<float> memory = memory_.as<float>();
   std::size_t offset = 0;
   for (nn::ParameterSpec& spec : specs) {
