@@ -69,7 +69,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadConfig{"head_dim", [](auto& c) { c.head_dim = 1 << 20; }, "model.head_dim",
                   "heads * head_dim"},
         BadConfig{"layers", [](auto& c) { c.layers = 0; }, "model.layers", "out of range"},
-        BadConfig{"layers", [](auto& c) { c.layers = 1025; }, "model.layers", "1 to 1024"},
+        BadConfig{"too_many_layers", [](auto& c) { c.layers = 1025; }, "model.layers", "1 to 1024"},
         BadConfig{"seq", [](auto& c) { c.seq = 0; }, "model.seq", "out of range"},
         BadConfig{"batch", [](auto& c) { c.batch = 2; }, "model.batch", "2 sequences"},
         BadConfig{"rope", [](auto& c) { c.rope = true; }, "model.rope", "rotary"},
