@@ -79,8 +79,8 @@ class Compiler {
       emit_copies(index);
     }
     make_constants();
-    plan_scratch();
     program_.storages = std::move(placement_.storages);
+    program_.scratch = plan_scratch(program_.storages, program_.steps);
     return std::move(program_);
   }
 
@@ -135,32 +135,6 @@ class Compiler {
     }
   }
 
-  // Lifetimes of scratch storages and of the workspace of each step.
-  void plan_scratch() {
-    const std::size_t count = placement_.storages.size();
-    std::vector<Lifetime> lifetimes(count + program_.steps.size());
-    for (std::size_t i = 0; i < program_.steps.size(); ++i) {
-      const Step& step = program_.steps[i];
-      const auto now = static_cast<int>(i);
-      const auto touch = [&](int storage) {
-        Lifetime& lifetime = lifetimes[static_cast<std::size_t>(storage)];
-        const Storage& described = placement_.storages[static_cast<std::size_t>(storage)];
-        if (described.kind != Storage::Kind::scratch) return;
-        if (lifetime.bytes == 0) lifetime.first = now;
-        lifetime.last = now;
-        lifetime.bytes = static_cast<std::size_t>(described.elements) * dtype_size(described.dtype);
-      };
-      for (const int storage : step.writes) touch(storage);
-      for (const int storage : step.reads) touch(storage);
-      lifetimes[count + i] = {step.workspace_bytes, now, now};
-    }
-    MemoryPlan plan = plan_memory(lifetimes);
-    program_.scratch_bytes = plan.bytes;
-    const auto middle = plan.offsets.begin() + static_cast<std::ptrdiff_t>(count);
-    program_.scratch_offset.assign(plan.offsets.begin(), middle);
-    program_.workspace_offset.assign(middle, plan.offsets.end());
-  }
-
   GroupGraph graph_;
   Constants& constants_;
   const Machine& machine_;
@@ -172,8 +146,8 @@ void check_memory(const CompiledProgram& program) {
   const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGE_SIZE);
   if (pages <= 0 || page <= 0) return;
   const auto have = static_cast<std::size_t>(pages) * static_cast<std::size_t>(page);
-  if (program.scratch_bytes <= have) return;
-  throw Error(fmt::format("the intermediate values need {} MiB", program.scratch_bytes >> 20), {},
+  if (program.scratch.bytes <= have) return;
+  throw Error(fmt::format("the intermediate values need {} MiB", program.scratch.bytes >> 20), {},
               fmt::format("at most the {} MiB of this machine", have >> 20));
 }
 
@@ -221,7 +195,7 @@ std::string explain_program(const std::string& name, const CompiledProgram& prog
   text += fmt::format(
       "threads {}, {:.3f} GFLOP in products, scratch {} bytes, packed weights {} bytes, all "
       "constants {} bytes, reference evaluations {}\n",
-      machine.threads, flops * 1e-9, program.scratch_bytes, constants.packed_bytes(),
+      machine.threads, flops * 1e-9, program.scratch.bytes, constants.packed_bytes(),
       constants.bytes(), references);
   return text;
 }

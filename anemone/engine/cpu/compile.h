@@ -9,8 +9,8 @@
 
 #include "anemone/engine/cpu/constants.h"
 #include "anemone/engine/cpu/lower/context.h"
-#include "anemone/engine/cpu/memory_plan.h"
 #include "anemone/engine/cpu/placement.h"
+#include "anemone/engine/cpu/scratch_plan.h"
 #include "anemone/engine/cpu/step.h"
 #include "anemone/engine/engine.h"
 #include "anemone/mil/ir.h"
@@ -19,11 +19,9 @@ namespace anemone::cpu {
 
 struct CompiledProgram {
   std::vector<Storage> storages;
-  std::vector<std::byte*> constants;        // by storage: memory of plain constants, else null
-  std::vector<std::size_t> scratch_offset;  // by storage: into the scratch memory
+  std::vector<std::byte*> constants;  // by storage: memory of plain constants, else null
   std::vector<Step> steps;
-  std::vector<std::size_t> workspace_offset;  // by step
-  std::size_t scratch_bytes = 0;
+  ScratchPlan scratch;
 };
 
 // Why this engine cannot take a function; empty: it can.

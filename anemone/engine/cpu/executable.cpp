@@ -131,7 +131,7 @@ Executable::Executable(const mil::Function& function, const engine::CompileOptio
                           : compute::ProductPrecision::full;
   machine_.threads = setup_.pool->threads();
   program_ = compile_function(function_, constants_, machine_, setup_.disabled_fusions);
-  scratch_ = AlignedBuffer(program_.scratch_bytes);
+  scratch_ = AlignedBuffer(program_.scratch.bytes);
   if (setup_.profile) seconds_.resize(program_.steps.size(), 0);
 }
 
@@ -155,7 +155,7 @@ std::vector<std::byte*> Executable::storages() {
   std::vector<std::byte*> storages = program_.constants;
   for (std::size_t i = 0; i < storages.size(); ++i) {
     if (program_.storages[i].kind == Storage::Kind::scratch)
-      storages[i] = scratch_.data() + program_.scratch_offset[i];
+      storages[i] = scratch_.data() + program_.scratch.storages[i];
   }
   return storages;
 }
@@ -165,7 +165,7 @@ void Executable::run(std::span<std::byte* const> storages) {
     const Step& step = program_.steps[i];
     const Frame frame{*setup_.pool,
                       storages,
-                      {scratch_.data() + program_.workspace_offset[i], step.workspace_bytes}};
+                      {scratch_.data() + program_.scratch.workspaces[i], step.workspace_bytes}};
     step.call.run(frame);
   };
   if (seconds_.empty()) {

@@ -53,9 +53,11 @@ struct Step {
   Call call;
   std::size_t workspace_bytes = 0;
   std::vector<int> reads, writes;  // storages
-  double flops = 0;                // of matrix products, 2 per multiply-add
-  double bytes = 0;                // operands and results, each once
-  bool reference = false;          // a reference evaluation
+  // (read, written): the result may lie exactly where this operand does.
+  std::vector<std::pair<int, int>> in_place;
+  double flops = 0;        // of matrix products, 2 per multiply-add
+  double bytes = 0;        // operands and results, each once
+  bool reference = false;  // a reference evaluation
 
   // For explain() and profiles.
   std::string operation;              // "conv 'q'", "elementwise 'gate': sigmoid, mul, mul"

@@ -169,6 +169,51 @@ TEST(CpuFusion, ConvolutionsTakeASumUnlessTheyHaveABias) {
   }
 }
 
+// Positions that are not evenly spaced in all tensors are done row by row.
+TEST(CpuFusion, ConvolutionsTakeSumsOfAnyShapeIntoAnyPlace) {
+  Case c;
+  Builder& b = c.b;
+  const Value x = c.input("x", {2, 6, 3, 5}), w = c.input("w", {8, 6, 1, 1});
+  std::vector<Value> parts;
+  for (const Shape& shape :
+       {Shape{1, 8, 1, 1}, Shape{2, 1, 1, 5}, Shape{3, 1}, Shape{}, Shape{5}}) {
+    const Value r = c.input("r" + std::to_string(parts.size()), shape);
+    const Value y = b.conv({{"x", x}, {"weight", w}});
+    parts.push_back(b.add({{"x", r}, {"y", y}}));
+  }
+  b.output(b.concat({{"values", parts}, {"axis", 3}}), "z");
+  const std::string text = c.check();
+  EXPECT_TRUE(has(text, ": 5 steps")) << text;
+}
+
+TEST(CpuFusion, ProductsTakeSumsOfAnyShapeIntoAnyPlace) {
+  Case c;
+  Builder& b = c.b;
+  const Value x = c.input("x", {2, 3, 4, 6}), y = c.input("y", {3, 6, 5});
+  std::vector<Value> parts;
+  for (const Shape& shape : {Shape{2, 1, 4, 1}, Shape{3, 1, 1}, Shape{4, 5}, Shape{}, Shape{5}}) {
+    const Value r = c.input("r" + std::to_string(parts.size()), shape);
+    const Value product = b.matmul({{"x", x}, {"y", y}});
+    parts.push_back(b.add({{"x", r}, {"y", product}}));
+  }
+  b.output(b.concat({{"values", parts}, {"axis", 2}, {"interleave", true}}), "z");
+  const std::string text = c.check();
+  EXPECT_TRUE(has(text, ": 5 steps")) << text;
+}
+
+TEST(CpuFusion, ProductsOfVectorsTakeSums) {
+  Case c;
+  Builder& b = c.b;
+  const Value x = c.input("x", {2, 3, 6}), v = c.input("v", {6}), r = c.input("r", {3});
+  b.output(b.add({{"x", b.matmul({{"x", x}, {"y", v}})}, {"y", r}}), "column");
+  const Value y = c.input("y", {2, 6, 3});
+  b.output(b.add({{"x", r}, {"y", b.matmul({{"x", v}, {"y", y}})}}), "row");
+  const Value u = c.input("u", {6}), one = c.input("one", Shape{});
+  b.output(b.add({{"x", one}, {"y", b.matmul({{"x", v}, {"y", u}})}}), "number");
+  const std::string text = c.check();
+  EXPECT_TRUE(has(text, ": 3 steps")) << text;
+}
+
 TEST(CpuFusion, OtherConvolutionsGatherTheirInput) {
   Case c;
   Builder& b = c.b;

@@ -94,6 +94,7 @@ std::string lower(LowerContext& context, Step& step) {
   spec.causal = true;
   CausalSoftmaxCall call{compute::plan_softmax(spec, context.features()),
                          context.read(scores, step), context.write(result, step)};
+  context.allow_in_place(scores, result, step);
   step.implementation = std::string("causal softmax ") + call.plan.kernel->name + " " +
                         spec.shape.to_string() + ", no mask";
   step.call = Call(std::move(call));

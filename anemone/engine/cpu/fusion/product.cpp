@@ -77,7 +77,6 @@ int absorb_reader(GroupGraph& graph, int index) {
   if (const auto scaled = as_scaled(graph, *op); scaled.has_value() && !biased) {
     alpha *= scaled->factor;
   } else if (const mil::Value other = addend_of(graph, *op, result); other.valid() && !biased) {
-    if (graph.function().type(result).shape.rank() < 2) return -1;
     residual = other;
   } else if (op->kind != mil::OpKind::cast || !is_product_type(result_type(graph, *op).dtype)) {
     return -1;
@@ -96,8 +95,8 @@ void fuse_products(GroupGraph& graph) {
   for (std::size_t i = 0; i < graph.groups().size(); ++i) {
     int index = static_cast<int>(i);
     const mil::Operation* op = single_op(graph, index);
-    if (op == nullptr || !op_row(op->kind).product) continue;
-    if (!is_product_type(result_type(graph, *op).dtype)) continue;
+    if (op == nullptr || op_row(op->kind).folds == nullptr) continue;
+    if (!op_row(op->kind).folds({mil::op_def(op->kind), graph.function(), *op})) continue;
     fold_operand_scales(graph, index);
     while (index >= 0) index = absorb_reader(graph, index);
   }

@@ -112,6 +112,8 @@ std::string lower(LowerContext& context, Step& step) {
   spec.causal = !group.lower_triangular.empty();
   SoftmaxBackwardCall call{compute::plan_softmax_backward(spec, context.features()),
                            context.read(p, step), context.read(dp, step), context.write(dx, step)};
+  context.allow_in_place(dp, dx, step);
+  context.allow_in_place(p, dx, step);
   step.implementation = std::string(spec.causal ? "causal " : "") + "softmax backward " +
                         call.plan.elementwise->name + " " + spec.shape.to_string();
   step.call = Call(std::move(call));

@@ -54,6 +54,12 @@ Operand LowerContext::write(mil::Value value, Step& step) const {
   return operand;
 }
 
+void LowerContext::allow_in_place(mil::Value operand, mil::Value result, Step& step) const {
+  const Place &from = placement_.of(operand), &to = placement_.of(result);
+  if (dtype(operand) == dtype(result) && same_places(from.layout, to.layout))
+    step.in_place.emplace_back(from.storage, to.storage);
+}
+
 mil::Value LowerContext::constant_behind(mil::Value value) const {
   const Place& place = placement_.of(value);
   if (!place.valid()) return {};

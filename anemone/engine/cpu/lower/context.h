@@ -51,6 +51,8 @@ class LowerContext {
   // Where the first element of a value lies, noted as read or written by the step.
   Operand read(mil::Value value, Step& step) const;
   Operand write(mil::Value value, Step& step) const;
+  // Notes that `result` may overwrite `operand`, if they lie alike.
+  void allow_in_place(mil::Value operand, mil::Value result, Step& step) const;
   // The constant whose memory `value` is a view of; invalid if it is none.
   mil::Value constant_behind(mil::Value value) const;
 

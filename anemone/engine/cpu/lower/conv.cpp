@@ -17,62 +17,95 @@ namespace {
 using mil::ConvAxis;
 using mil::ConvGeometry;
 
-// A layout of shape [batch, rows, columns] as an operand.
+// What a 1x1 convolution reads and writes, each as [batch, channels, positions…] of one rank.
+struct Pointwise {
+  Layout in, out, added;
+  mil::Value added_value;  // the bias, or what fusion adds; invalid: none
+};
+
+Layout stretched(const Layout& layout, const Shape& shape) {
+  return {shape, broadcast_strides(layout, shape), layout.offset};
+}
+
+Layout bias_layout(const Layout& bias, const Shape& result) {
+  Layout layout{result, {}, bias.offset};
+  layout.strides[1] = bias.strides[0];
+  return layout;
+}
+
+Pointwise pointwise_tensors(const LowerContext& context) {
+  const mil::Value bias = context.argument("bias"), residual = context.group().residual;
+  Pointwise tensors;
+  tensors.in = context.layout(context.argument("x"));
+  tensors.out = context.layout(context.group().outputs.front());
+  if (bias.valid()) {
+    tensors.added_value = bias;
+    tensors.added = bias_layout(context.layout(bias), tensors.out.shape);
+  } else if (residual.valid()) {
+    tensors.added_value = residual;
+    tensors.added = stretched(context.layout(residual), tensors.out.shape);
+  } else {
+    tensors.added = tensors.out;
+  }
+  return tensors;
+}
+
+// Positions as one dimension, where all three tensors have them evenly spaced.
+void flatten_positions(Pointwise& tensors) {
+  const auto flat = [](const Layout& layout) {
+    const Shape& shape = layout.shape;
+    if (shape[0] * shape[1] == 0) return std::optional<Layout>();
+    return reshaped(layout, Shape{shape[0], shape[1], shape.elements() / (shape[0] * shape[1])});
+  };
+  const auto in = flat(tensors.in), out = flat(tensors.out), added = flat(tensors.added);
+  if (in.has_value() && out.has_value() && added.has_value())
+    tensors = {*in, *out, *added, tensors.added_value};
+}
+
+// [batch, rows, outer positions…, columns]: a matrix for every element of the batch and outer
+// position.
 ProductOperand matrices(mil::Value value, DType dtype, const Layout& layout) {
+  const auto last = static_cast<std::size_t>(layout.shape.rank() - 1);
   ProductOperand operand;
   operand.value = value;
   operand.dtype = dtype;
   operand.offset = layout.offset;
-  operand.batch[0] = layout.strides[0];
   operand.row_stride = layout.strides[1];
-  operand.col_stride = layout.strides[2];
+  operand.col_stride = layout.strides[last];
+  operand.batch[0] = layout.strides[0];
+  for (std::size_t axis = 2; axis < last; ++axis) operand.batch[axis - 1] = layout.strides[axis];
   return operand;
-}
-
-// The bias, or what fusion adds to the result, as [batch, rows, columns]; nothing if it cannot be
-// seen so.
-std::optional<ProductOperand> addend(const LowerContext& context, const ConvGeometry& conv) {
-  const mil::Value bias = context.argument("bias");
-  if (bias.valid()) {
-    Layout layout{Shape{1, conv.out_channels * conv.groups, 1}, {}, context.layout(bias).offset};
-    layout.strides[1] = context.layout(bias).strides[0];
-    return matrices(bias, context.dtype(bias), layout);
-  }
-  const mil::Value residual = context.group().residual;
-  if (!residual.valid()) return ProductOperand{};
-  const std::optional<Layout> layout =
-      reshaped(context.layout(residual),
-               Shape{conv.batch, conv.out_channels * conv.groups, conv.out_size()});
-  if (!layout.has_value()) return std::nullopt;
-  return matrices(residual, context.dtype(residual), *layout);
 }
 
 std::string lower_pointwise(LowerContext& context, Step& step) {
   const ConvGeometry conv = conv_geometry(context.op_context());
-  const mil::Value x = context.argument("x"), weight = context.argument("weight");
-  const mil::Value result = context.group().outputs.front();
   if (conv.groups != 1) return fmt::format("{} groups", conv.groups);
   if (!conv.is_product()) return "the kernel sees more than one element, or skips some";
-  const std::int64_t points = conv.out_size();
-  const auto in = reshaped(context.layout(x), Shape{conv.batch, conv.in_channels, points});
-  const auto out = reshaped(context.layout(result), Shape{conv.batch, conv.out_channels, points});
-  const auto matrix =
-      reshaped(context.layout(weight), Shape{1, conv.out_channels, conv.in_channels});
-  if (!in.has_value() || !out.has_value() || !matrix.has_value())
-    return "positions are not evenly spaced in memory";
-  const auto added = addend(context, conv);
-  if (!added.has_value()) return "the residual is not evenly spaced in memory";
+  const mil::Value x = context.argument("x"), weight = context.argument("weight");
+  const mil::Value result = context.group().outputs.front();
+  const auto matrix = reshaped(context.layout(weight), Shape{conv.out_channels, conv.in_channels});
+  ANEMONE_CHECK(matrix.has_value(), "dimensions of one element can be dropped");
+  Pointwise tensors = pointwise_tensors(context);
+  flatten_positions(tensors);
 
+  const Shape& shape = tensors.out.shape;
   Product product;
   product.batch = Shape{conv.batch};
+  for (int axis = 2; axis + 1 < shape.rank(); ++axis) product.batch.push_back(shape[axis]);
   product.m = conv.out_channels;
-  product.n = points;
+  product.n = shape[shape.rank() - 1];
   product.k = conv.in_channels;
-  product.a = matrices(weight, context.dtype(weight), *matrix);
-  if (conv.batch > 1) product.a.batch[0] = 0;
-  product.b = matrices(x, context.dtype(x), *in);
-  product.c = matrices(result, context.dtype(result), *out);
-  product.residual = *added;
+  product.a.value = weight;
+  product.a.dtype = context.dtype(weight);
+  product.a.offset = matrix->offset;
+  product.a.row_stride = matrix->strides[0];
+  product.a.col_stride = matrix->strides[1];
+  product.b = matrices(x, context.dtype(x), tensors.in);
+  product.c = matrices(result, context.dtype(result), tensors.out);
+  if (tensors.added_value.valid()) {
+    product.residual =
+        matrices(tensors.added_value, context.dtype(tensors.added_value), tensors.added);
+  }
   product.alpha = context.group().alpha;
   lower_product(context, product, step);
   return {};
@@ -85,8 +118,7 @@ struct Im2colCall {
   std::size_t padded_bytes = 0, columns_bytes = 0;  // parts of the workspace, in this order
   std::ptrdiff_t pad_offset = 0;                    // bytes: where x begins in the padded copy
   Operand x;
-  std::ptrdiff_t x_step = 0, out_step = 0,
-                 residual_step = 0;  // bytes from one batch element to the next
+  std::ptrdiff_t x_step = 0, out_step = 0;  // bytes from one batch element to the next
   std::int64_t batch = 1;
   ProductCall product;  // b: ignored, the columns are
 
@@ -107,7 +139,7 @@ struct Im2colCall {
       if (args.packed_a == nullptr) args.a = frame.at(product.a);
       args.b = columns;
       args.c = frame.at(product.c) + n * out_step;
-      if (product.has_residual) args.residual = frame.at(product.residual) + n * residual_step;
+      if (product.has_residual) args.residual = frame.at(product.residual);
       compute::run(frame.pool, product.plan, rest, args);
     }
   }
@@ -178,35 +210,27 @@ void plan_gather(const ConvGeometry& conv, DType dtype, const Layout& x,
   call.columns_bytes = aligned(gather.shape.elements() * size);
 }
 
-std::string lower_im2col(LowerContext& context, Step& step) {
-  const ConvGeometry conv = conv_geometry(context.op_context());
-  const mil::Value x = context.argument("x"), weight = context.argument("weight");
-  const mil::Value result = context.group().outputs.front();
-  const DType dtype = context.dtype(x);
-  const auto size = static_cast<std::ptrdiff_t>(dtype_size(dtype));
+// Where result, weight and addend lie, as matrices.
+struct Im2colMatrices {
+  Layout out;     // [batch, group, channel, position]
+  Layout weight;  // [group, channel, depth]
+};
+
+std::optional<Im2colMatrices> im2col_matrices(const LowerContext& context,
+                                              const ConvGeometry& conv) {
   const std::int64_t depth = conv.in_channels * conv.kernel_size();
-  const std::int64_t points = conv.out_size();
-  const auto out =
-      reshaped(context.layout(result), Shape{conv.batch, conv.groups, conv.out_channels, points});
-  const auto matrix =
-      reshaped(context.layout(weight), Shape{conv.groups, conv.out_channels, depth});
-  const auto added = addend(context, conv);
-  if (!out.has_value() || !matrix.has_value() || !added.has_value())
-    return "the result or the weight is not evenly spaced in memory";
-  if (context.is_empty(result) || context.is_empty(x)) return "an empty tensor";
+  const auto out = reshaped(context.layout(context.group().outputs.front()),
+                            Shape{conv.batch, conv.groups, conv.out_channels, conv.out_size()});
+  const auto weight = reshaped(context.layout(context.argument("weight")),
+                               Shape{conv.groups, conv.out_channels, depth});
+  if (!out.has_value() || !weight.has_value()) return std::nullopt;
+  return Im2colMatrices{*out, *weight};
+}
 
-  Im2colCall call;
-  plan_gather(conv, dtype, context.layout(x), context.features(), call);
-  call.batch = conv.batch;
-  call.x = context.read(x, step);
-  call.x_step = context.layout(x).strides[0] * size;
-  call.out_step = out->strides[0] * size;
-
-  compute::GemmSpec spec;
-  spec.batch = conv.groups;
-  spec.m = conv.out_channels;
-  spec.n = points;
-  spec.k = depth;
+// The product of one batch element, over groups.
+compute::GemmSpec im2col_product(const LowerContext& context, const ConvGeometry& conv,
+                                 const Im2colMatrices& matrices, bool constant_weight) {
+  const DType dtype = context.dtype(context.argument("x"));
   const auto operand = [&](std::ptrdiff_t row, std::ptrdiff_t col, std::ptrdiff_t batch) {
     compute::GemmOperand made;
     made.type = dtype;
@@ -215,38 +239,72 @@ std::string lower_im2col(LowerContext& context, Step& step) {
     made.batch_stride = batch;
     return made;
   };
-  const mil::Value constant = conv.groups == 1 ? context.constant_behind(weight) : mil::Value{};
-  spec.a = constant.valid() ? compute::GemmOperand::constant_of(dtype)
-                            : operand(matrix->strides[1], matrix->strides[2], matrix->strides[0]);
-  spec.b = operand(points, 1, depth * points);
-  spec.c = operand(out->strides[2], out->strides[3], out->strides[1]);
-  spec.alpha = static_cast<float>(context.group().alpha);
+  const Layout &weight = matrices.weight, &out = matrices.out;
+  compute::GemmSpec spec;
+  spec.batch = conv.groups;
+  spec.m = conv.out_channels;
+  spec.n = conv.out_size();
+  spec.k = conv.in_channels * conv.kernel_size();
+  spec.a = constant_weight ? compute::GemmOperand::constant_of(dtype)
+                           : operand(weight.strides[1], weight.strides[2], weight.strides[0]);
+  spec.b = operand(spec.n, 1, spec.k * spec.n);
+  spec.c = operand(out.strides[2], out.strides[3], out.strides[1]);
   spec.precision = context.machine().products;
-  if (added->valid()) {
-    spec.has_residual = call.product.has_residual = true;
-    spec.residual =
-        operand(added->row_stride, added->col_stride, added->row_stride * conv.out_channels);
-    call.product.residual = context.read(added->value, step);
-    call.residual_step = added->batch[0] * size;
-    if (context.argument("bias").valid()) call.residual_step = 0;
+  const mil::Value bias = context.argument("bias");
+  if (bias.valid()) {
+    const std::ptrdiff_t stride = context.layout(bias).strides[0];
+    spec.has_residual = true;
+    spec.residual = operand(stride, 0, stride * conv.out_channels);
   }
-  call.product.plan = compute::plan_gemm(spec, context.features());
+  return spec;
+}
+
+std::string describe_im2col(const ConvGeometry& conv, const Im2colCall& call) {
+  const compute::GemmSpec& spec = call.product.plan.spec;
+  return fmt::format("im2col {} bytes, gemm {} m={} n={} k={}{}{}", call.columns_bytes,
+                     call.product.plan.kernel_name(), spec.m, spec.n, spec.k,
+                     conv.groups == 1 ? "" : fmt::format(" groups={}", conv.groups),
+                     conv.batch == 1 ? "" : fmt::format(" batch={}", conv.batch));
+}
+
+std::string lower_im2col(LowerContext& context, Step& step) {
+  const ConvGeometry conv = conv_geometry(context.op_context());
+  const mil::Value x = context.argument("x"), weight = context.argument("weight");
+  const mil::Value result = context.group().outputs.front();
+  if (context.is_empty(result) || context.is_empty(x)) return "an empty tensor";
+  const auto matrices = im2col_matrices(context, conv);
+  if (!matrices.has_value()) return "the result or the weight is not evenly spaced in memory";
+
+  const auto bytes = [&](mil::Value value, std::ptrdiff_t elements) {
+    return elements * static_cast<std::ptrdiff_t>(dtype_size(context.dtype(value)));
+  };
+  Im2colCall call;
+  plan_gather(conv, context.dtype(x), context.layout(x), context.features(), call);
+  call.batch = conv.batch;
+  call.x = context.read(x, step);
+  call.x_step = bytes(x, context.layout(x).strides[0]);
+  call.out_step = bytes(result, matrices->out.strides[0]);
+
+  const mil::Value constant = conv.groups == 1 ? context.constant_behind(weight) : mil::Value{};
+  ProductCall& product = call.product;
+  product.plan = compute::plan_gemm(im2col_product(context, conv, *matrices, constant.valid()),
+                                    context.features());
   if (constant.valid()) {
-    call.product.packed_a =
-        context.constants().packed(constant, matrix->offset, matrix->strides[1], matrix->strides[2],
-                                   call.product.plan, compute::GemmSide::a);
+    product.packed_a =
+        context.constants().packed(constant, matrices->weight.offset, matrices->weight.strides[1],
+                                   matrices->weight.strides[2], product.plan, compute::GemmSide::a);
   } else {
-    call.product.a = context.read(weight, step);
+    product.a = context.read(weight, step);
   }
-  call.product.c = context.write(result, step);
+  product.c = context.write(result, step);
+  if (const mil::Value bias = context.argument("bias"); bias.valid()) {
+    product.has_residual = true;
+    product.residual = context.read(bias, step);
+  }
   step.workspace_bytes = call.padded_bytes + call.columns_bytes +
-                         call.product.plan.workspace_bytes(context.machine().threads);
-  step.flops = call.product.plan.flops() * static_cast<double>(conv.batch);
-  step.implementation =
-      fmt::format("im2col {} bytes, gemm {} m={} n={} k={}{}{}", call.columns_bytes,
-                  call.product.plan.kernel_name(), spec.m, spec.n, spec.k,
-                  conv.groups == 1 ? "" : fmt::format(" groups={}", conv.groups),
-                  conv.batch == 1 ? "" : fmt::format(" batch={}", conv.batch));
+                         product.plan.workspace_bytes(context.machine().threads);
+  step.flops = product.plan.flops() * static_cast<double>(conv.batch);
+  step.implementation = describe_im2col(conv, call);
   step.call = Call(std::move(call));
   return {};
 }
@@ -256,5 +314,10 @@ constexpr Alternative kList[] = {{"pointwise", lower_pointwise}, {"im2col", lowe
 }  // namespace
 
 const std::span<const Alternative> kConvAlternatives = kList;
+
+bool conv_folds(const mil::OpContext& op) {
+  const ConvGeometry conv = conv_geometry(op);
+  return conv.groups == 1 && conv.is_product();
+}
 
 }  // namespace anemone::cpu

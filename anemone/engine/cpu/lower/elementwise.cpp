@@ -51,6 +51,9 @@ std::string lower_elementwise(LowerContext& context, Step& step) {
         {context.dtype(value), context.layout(value).strides, program->outputs[i]});
     call.outputs.push_back(context.write(value, step));
   }
+  for (const mil::Value input : program->inputs) {
+    for (const mil::Value output : group.outputs) context.allow_in_place(input, output, step);
+  }
   call.plan = compute::plan_elementwise(spec, context.features());
   step.implementation = fmt::format("elementwise {} {}, {} in, {} steps, {} out",
                                     call.plan.kernel->name, spec.shape.to_string(),

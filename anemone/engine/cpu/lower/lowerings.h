@@ -6,6 +6,7 @@
 #include <string>
 
 #include "anemone/engine/cpu/lower/op_table.h"
+#include "anemone/mil/op_def.h"
 
 namespace anemone::cpu {
 
@@ -16,6 +17,10 @@ extern const std::span<const Alternative> kSoftmaxAlternatives;
 extern const std::span<const Alternative> kReduceSumAlternatives;
 extern const std::span<const Alternative> kReduceMeanAlternatives;
 extern const std::span<const Alternative> kReduceMaxAlternatives;
+
+// Whether a product can take factors, a cast and a sum at its end, wherever its operands lie.
+bool conv_folds(const mil::OpContext& op);
+bool matmul_folds(const mil::OpContext& op);
 
 // The last alternative of every operation; never refuses.
 extern const Alternative kReferenceAlternative;

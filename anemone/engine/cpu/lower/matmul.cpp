@@ -53,10 +53,18 @@ std::string lower_matmul(LowerContext& context, Step& step) {
   const bool transpose_y = op.boolean(op.def().find_param("transpose_y"));
   Layout in_x = context.layout(x), in_y = context.layout(y), out = context.layout(result);
   const bool vector_x = in_x.shape.rank() == 1, vector_y = in_y.shape.rank() == 1;
+  const mil::Value residual = context.group().residual;
+  Layout added = out;
+  if (residual.valid()) {
+    added.offset = context.layout(residual).offset;
+    added.strides = broadcast_strides(context.layout(residual), out.shape);
+  }
   if (vector_x) in_x = with_dimension(in_x, 0);
   if (vector_y) in_y = with_dimension(in_y, 1);
-  if (vector_y) out = with_dimension(out, out.shape.rank());
-  if (vector_x) out = with_dimension(out, out.shape.rank() - 1);
+  for (Layout* layout : {&out, &added}) {
+    if (vector_y) *layout = with_dimension(*layout, layout->shape.rank());
+    if (vector_x) *layout = with_dimension(*layout, layout->shape.rank() - 1);
+  }
 
   const int rank = out.shape.rank();
   Product product;
@@ -68,12 +76,7 @@ std::string lower_matmul(LowerContext& context, Step& step) {
   product.b = matrices(context, y, in_y, transpose_y, product.batch);
   product.c = matrices(context, result, out, false, product.batch);
   product.alpha = context.group().alpha;
-  if (context.group().residual.valid()) {
-    const mil::Value residual = context.group().residual;
-    Layout stretched{context.shape(result), {}, context.layout(residual).offset};
-    stretched.strides = broadcast_strides(context.layout(residual), stretched.shape);
-    product.residual = matrices(context, residual, stretched, false, product.batch);
-  }
+  if (residual.valid()) product.residual = matrices(context, residual, added, false, product.batch);
   product.a.triangle = triangle_of(context.group(), x, transpose_x);
   product.b.triangle = triangle_of(context.group(), y, transpose_y);
   product.c.triangle = triangle_of(context.group(), result, false);
@@ -86,5 +89,7 @@ constexpr Alternative kList[] = {{"matmul", lower_matmul}};
 }  // namespace
 
 const std::span<const Alternative> kMatmulAlternatives = kList;
+
+bool matmul_folds(const mil::OpContext& op) { return is_product_type(op.dtype(0)); }
 
 }  // namespace anemone::cpu

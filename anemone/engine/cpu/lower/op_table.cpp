@@ -24,8 +24,8 @@ std::array<OpRow, kOps> make_table() {
 #define MATH(op, rule)  \
   ROW(op).math = &rule; \
   ROW(op).alternatives = kElementwiseAlternatives;
-#define PRODUCT(op, list) \
-  ROW(op).product = true; \
+#define PRODUCT(op, list, predicate) \
+  ROW(op).folds = predicate;         \
   ROW(op).alternatives = list;
 #define CALL(op, list) ROW(op).alternatives = list;
 #include "anemone/engine/cpu/lower/lower.inc"

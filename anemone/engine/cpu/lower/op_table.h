@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "anemone/mil/op_kind.h"
+#include "anemone/mil/op_def.h"
 
 namespace anemone::cpu {
 
@@ -26,7 +26,8 @@ struct OpRow {
   const ViewRule* view = nullptr;
   bool concat = false;
   const MathRule* math = nullptr;
-  bool product = false;  // a matrix product: scales and adds at its end cost nothing
+  // A matrix product that takes factors, a cast and a sum at its end. Null: not a product.
+  bool (*folds)(const mil::OpContext& op) = nullptr;
   std::span<const Alternative> alternatives;  // best first
 };
 

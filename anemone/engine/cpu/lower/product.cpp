@@ -187,6 +187,7 @@ void lower_product(LowerContext& context, const Product& asked, Step& step) {
   if (spec.has_residual) {
     call.has_residual = true;
     call.residual = read_matrix(context, product.residual, step);
+    context.allow_in_place(product.residual.value, product.c.value, step);
   }
   call.places = places_of(product, batch);
   step.workspace_bytes = call.plan.workspace_bytes(context.machine().threads);

@@ -36,6 +36,7 @@ std::string lower_softmax(LowerContext& context, Step& step) {
   spec.out_strides = context.layout(result).strides;
   SoftmaxCall call{compute::plan_softmax(spec, context.features()), context.read(x, step),
                    context.write(result, step)};
+  context.allow_in_place(x, result, step);
   step.implementation =
       fmt::format("softmax {} {} rows of {}{}", call.plan.kernel->name,
                   spec.shape.elements() / std::max<std::int64_t>(1, call.plan.length),
