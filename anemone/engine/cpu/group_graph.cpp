@@ -131,7 +131,10 @@ void GroupGraph::merge(int producer, int consumer) {
   for (const mil::Value value : from.outputs) {
     if (is_output(value) || !readers(value).empty()) group(consumer).outputs.push_back(value);
   }
-  for (const int op : from.ops) group_of_op_[static_cast<std::size_t>(op)] = consumer;
+  for (const int op : from.ops) {
+    int& owner = group_of_op_[static_cast<std::size_t>(op)];
+    if (owner == producer) owner = consumer;  // not what the producer only repeats
+  }
   from = {};
 }
 

@@ -140,6 +140,20 @@ TEST(CpuFusion, WideCopiesAreNotStored) {
   EXPECT_TRUE(has(text, ": 3 steps")) << text;
 }
 
+// The wide copy is stored after all where a reader cannot make it, and is then stored by its own
+// step, whatever becomes of the groups that repeat it.
+TEST(CpuFusion, AWideCopyIsStoredForReadersThatNeedIt) {
+  Case c;
+  Builder& b = c.b;
+  const Value x = c.input("x", {4, 9}), y = c.input("y", {4, 9}, DType::fp32);
+  const Value wide = b.cast({{"x", x}, {"dtype", "fp32"}});
+  const Value sum = b.add({{"x", wide}, {"y", y}});
+  b.output(b.silu({{"x", sum}}), "silu");
+  b.output(b.softmax({{"x", wide}, {"axis", 0}}), "probs");
+  const std::string text = c.check();
+  EXPECT_TRUE(has(text, ": 3 steps")) << text;
+}
+
 TEST(CpuFusion, ProductsTakeScalesCastsAndSums) {
   Case c;
   Builder& b = c.b;

@@ -38,7 +38,7 @@ TEST(CpuRandom, EachOperationAlone) {
 
 TEST(CpuRandom, ProgramsOfManyOperations) {
   const std::vector<CpuSetup> setups = cpu_setups();
-  for (std::uint64_t seed = 0; seed < 150 && !HasFailure(); ++seed) {
+  for (std::uint64_t seed = 0; seed < 400 && !HasFailure(); ++seed) {
     mil::RandomProgram::Options options;
     options.ops = 6 + static_cast<int>(seed % 30);
     mil::RandomProgram random(1000 + seed, options);
