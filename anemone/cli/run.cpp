@@ -163,7 +163,7 @@ int run_program(const Options& options) {
   report_outputs(options, executable->outputs(), outputs, notes);
   for (const std::string& note : notes) fmt::print(stderr, "anemone: note: {}\n", note);
   if (options.time > 0) {
-    fmt::print("{:.3f} ms, median of {} runs on {}\n", median_milliseconds(*binding, options.time),
+    fmt::print("{:.4g} ms, median of {} runs on {}\n", median_milliseconds(*binding, options.time),
                options.time, engine->name());
   }
   return kExitOk;
