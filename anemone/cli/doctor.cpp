@@ -17,6 +17,7 @@
 #include "anemone/base/version.h"
 #include "anemone/cli/command.h"
 #include "anemone/compute/cpu_quota.h"
+#include "anemone/compute/peak.h"
 #include "anemone/compute/thread_pool.h"
 #include "anemone/engine/engines.h"
 
@@ -114,6 +115,16 @@ Json disk_facts(const Options& options) {
   return facts;
 }
 
+Json peak_facts() {
+  compute::ThreadPool pool;
+  const compute::Peak peak = compute::measure_peak(pool);
+  return {{"threads", peak.threads},
+          {"fp32_isa", peak.fp32_isa},
+          {"fp32_tflops", peak.fp32_flops / 1e12},
+          {"bf16_tflops", peak.bf16_flops / 1e12},
+          {"copy_gb_per_s", peak.copy_bytes_per_second / 1e9}};
+}
+
 std::string gigabytes(const Json& bytes) {
   return bytes.is_null() ? "none" : fmt::format("{:.1f} GB", bytes.get<double>() / 1e9);
 }
@@ -173,6 +184,13 @@ void print_text(const Json& facts) {
                                          ? engine["summary"].get<std::string>()
                                          : "not here: " + engine["reason"].get<std::string>()));
   }
+  if (!facts.contains("peak")) return;
+  const Json& peak = facts["peak"];
+  print_line("peak",
+             fmt::format("{:.3f} TFLOP/s fp32 ({}), {:.3f} bf16, copy {:.1f} GB/s, {} threads",
+                         peak["fp32_tflops"].get<double>(), peak["fp32_isa"].get<std::string>(),
+                         peak["bf16_tflops"].get<double>(), peak["copy_gb_per_s"].get<double>(),
+                         peak["threads"].get<int>()));
 }
 
 int examine(const Options& options) {
@@ -181,6 +199,7 @@ int examine(const Options& options) {
                 {"memory", memory_facts()},
                 {"disk", disk_facts(options)},
                 {"engines", engine_facts()}};
+  if (!options.quick) facts["peak"] = peak_facts();
   if (options.json) {
     fmt::print("{}\n", facts.dump(2));
   } else {
