@@ -79,6 +79,21 @@ void append(std::string& contents, const T& value) {
 
 }  // namespace
 
+std::string blob_file_stem(std::string_view name) {
+  std::string stem;
+  for (const char c : name) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == '.' || c == '-' || c == '_';
+    stem += plain ? c : '_';
+  }
+  // Neither nothing nor a hidden file.
+  return stem.empty() || stem.front() == '.' ? "constant" + stem : stem;
+}
+
+std::string weight_file_stem(const WeightRef& ref) {
+  return blob_file_stem(ref.name + (ref.transposed ? "_t" : ""));
+}
+
 BlobReader::BlobReader(const std::filesystem::path& path)
     : file_(path), bytes_(file_.bytes()), name_(path.string()) {
   check_header();

@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "anemone/base/dtype.h"
 #include "anemone/base/file.h"
@@ -21,6 +22,11 @@
 namespace anemone::mil {
 
 inline constexpr std::uint64_t kFirstBlobRecord = 64;  // the offset of a file's first record
+
+// "l0.wq" or "mask" as the name of a blob file, without ".bin": other characters than letters,
+// digits, '.', '-' and '_' become '_'.
+std::string blob_file_stem(std::string_view name);
+std::string weight_file_stem(const WeightRef& ref);  // with "_t" if it is transposed
 
 struct BlobRecord {
   DType dtype;

@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <cctype>
 #include <map>
 #include <set>
 #include <system_error>
@@ -19,17 +18,6 @@ namespace {
 
 constexpr const char* kModelFile = "model.mil";
 constexpr const char* kWeightsFolder = "weights";
-
-// "l0.wq" or "mask" as the name of a file on any system.
-std::string file_stem(const std::string& name) {
-  std::string stem;
-  for (const char c : name) {
-    const bool plain =
-        std::isalnum(static_cast<unsigned char>(c)) || c == '.' || c == '_' || c == '-';
-    stem += plain ? c : '_';
-  }
-  return stem.empty() || stem.front() == '.' ? "constant" + stem : stem;
-}
 
 class Exporter {
  public:
@@ -71,8 +59,7 @@ class Exporter {
 
   std::string unique_file(const Constant& constant, const std::string& name) {
     const WeightRef* ref = constant.weight();
-    const std::string stem =
-        file_stem(ref == nullptr ? name : ref->name + (ref->transposed ? "_t" : ""));
+    const std::string stem = ref == nullptr ? blob_file_stem(name) : weight_file_stem(*ref);
     std::string file = stem + ".bin";
     for (int i = 1; !files_.insert(file).second; ++i) file = fmt::format("{}_{}.bin", stem, i);
     return file;

@@ -321,13 +321,7 @@ std::string quote(std::string_view text) {
 }
 
 std::string weight_path(const WeightRef& ref) {
-  std::string name = ref.name;
-  for (char& c : name) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                       c == '.' || c == '-' || c == '_';
-    if (!plain) c = '_';
-  }
-  return "@model_path/weights/" + name + (ref.transposed ? "_t" : "") + ".bin";
+  return "@model_path/weights/" + weight_file_stem(ref) + ".bin";
 }
 
 }  // namespace anemone::mil

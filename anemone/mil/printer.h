@@ -16,8 +16,7 @@ std::string print_float(double value, DType type);  // "0x1.8p+0", "-inf", "nan"
 std::string quote(std::string_view text);           // a MIL string literal
 
 // Where a weight of the WeightStore would lie beside the text: a program that still refers to the
-// store is printed with BLOBFILE(path = weight_path(ref), offset = 64). Other characters than
-// letters, digits, '.', '-' and '_' become '_'; a transposed weight gets "_t".
+// store is printed with BLOBFILE(path = weight_path(ref), offset = 64).
 std::string weight_path(const WeightRef& ref);  // "@model_path/weights/l0.w2_t.bin"
 
 }  // namespace anemone::mil

@@ -60,7 +60,7 @@ TEST(Quote, EscapesWhatALineCannotHold) {
 
 TEST(Printer, WritesWeightsAsTheFilesTheyWouldBe) {
   EXPECT_EQ(weight_path({"l0.w2", true}), "@model_path/weights/l0.w2_t.bin");
-  EXPECT_EQ(weight_path({"../a b", false}), "@model_path/weights/.._a_b.bin");
+  EXPECT_EQ(weight_path({"../a b", false}), "@model_path/weights/constant.._a_b.bin");
   Program program;
   Builder b(program);
   const Value x = b.input("x", Type::tensor(DType::fp16, {1, 4, 1, 8}));
