@@ -1,7 +1,10 @@
 // Rules of the house that a program can check: sizes, who prints, what has a home of its own.
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "tests/structure/source_tree.h"
+#include "tests/support/shared.h"
 
 namespace anemone::test {
 namespace {
@@ -85,6 +88,26 @@ TEST(HouseRules, NothingLeftOpen) {
     }
   }
   EXPECT_TRUE(offenders.empty()) << join(offenders);
+}
+
+// A chapter that code, tests or other chapters point to is there.
+TEST(HouseRules, ChaptersNamedExist) {
+  std::vector<SourceFile> files = source_files("anemone");
+  for (SourceFile& file : source_files("tests")) files.push_back(std::move(file));
+  for (SourceFile& file : text_files("docs", ".md")) files.push_back(std::move(file));
+  for (const SourceFile& file : files) {
+    for (const std::string& line : file.lines) {
+      for (size_t at = line.find("docs/"); at != std::string::npos;
+           at = line.find("docs/", at + 1)) {
+        const size_t end = line.find_first_not_of(
+            "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/_-", at);
+        if (end == std::string::npos || line.compare(end, 3, ".md") != 0) continue;
+        const std::string chapter = line.substr(at, end + 3 - at);
+        EXPECT_TRUE(std::filesystem::exists(source_root() / chapter))
+            << file.path << " names " << chapter;
+      }
+    }
+  }
 }
 
 TEST(SourceTree, BlanksComments) {

@@ -73,24 +73,33 @@ std::string without_comments(const std::string& text) {
   return out;
 }
 
-std::vector<SourceFile> source_files(const std::string& folder) {
+std::vector<SourceFile> text_files(const std::string& folder, const std::string& extension) {
   namespace fs = std::filesystem;
   std::vector<SourceFile> files;
-  for (const fs::directory_entry& entry :
-       fs::recursive_directory_iterator(source_root() / folder)) {
-    const std::string extension = entry.path().extension().string();
-    if (!entry.is_regular_file() ||
-        (extension != ".h" && extension != ".cpp" && extension != ".mm" && extension != ".inc")) {
-      continue;
-    }
+  for (const auto& entry : fs::recursive_directory_iterator(source_root() / folder)) {
+    if (!entry.is_regular_file() || entry.path().extension() != extension) continue;
     std::ifstream stream(entry.path());
     const std::string text((std::istreambuf_iterator<char>(stream)),
                            std::istreambuf_iterator<char>());
-    files.push_back({entry.path().lexically_relative(source_root()).generic_string(),
-                     split_lines(text), split_lines(without_comments(text))});
+    const auto lines = split_lines(text);
+    files.push_back(
+        {entry.path().lexically_relative(source_root()).generic_string(), lines, lines});
   }
   std::sort(files.begin(), files.end(),
             [](const SourceFile& a, const SourceFile& b) { return a.path < b.path; });
+  return files;
+}
+
+std::vector<SourceFile> source_files(const std::string& folder) {
+  std::vector<SourceFile> files;
+  for (const char* extension : {".cpp", ".h", ".inc", ".mm"}) {
+    for (SourceFile& file : text_files(folder, extension)) {
+      std::string text;
+      for (const std::string& line : file.lines) text += line + "\n";
+      file.code = split_lines(without_comments(text));
+      files.push_back(std::move(file));
+    }
+  }
   return files;
 }
 

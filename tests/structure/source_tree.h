@@ -15,8 +15,11 @@ struct SourceFile {
   bool is_header() const { return path.size() > 2 && path.substr(path.size() - 2) == ".h"; }
 };
 
-// The .h, .cpp, .mm and .inc files below a folder of the checkout, sorted by path.
+// The .cpp, .h, .inc and .mm files below a folder of the checkout.
 std::vector<SourceFile> source_files(const std::string& folder);
+
+// The files below a folder with this extension, ".md"; sorted by path, no comments blanked out.
+std::vector<SourceFile> text_files(const std::string& folder, const std::string& extension);
 
 // `text` with // and /* */ comments replaced by spaces; strings and line breaks stay.
 std::string without_comments(const std::string& text);
