@@ -35,7 +35,6 @@ struct EngineTraits {
   bool packed_io = false;    // wants one input and one output (compile applies pack_io by itself)
   bool runs_on_host = true;  // shares the host's cores: background work beside it gains nothing
   bool update_recompiles = false;  // update_weights costs a compile
-  bool skips_masked_half = false;  // does not compute what causal attention's mask removes
   std::string default_partition = "merged";
 };
 
@@ -97,6 +96,10 @@ class Executable {
 
   // One entry per step, of engines that can (EngineOptions::profile); empty otherwise.
   virtual std::vector<StepProfile> profile() const { return {}; }
+
+  // Of one run, in matrix products, without what is skipped (the masked half of causal attention);
+  // negative where the engine does not say.
+  virtual double executed_flops() const { return -1; }
 
   virtual std::size_t scratch_bytes() const { return 0; }  // intermediate values
   virtual std::size_t constant_bytes() const {

@@ -151,8 +151,7 @@ class Bench {
     result_.steps = steps_;
     result_.flops = nn::step_flops(config_.model, /*causal=*/false);
     result_.model_flops = result_.flops.total();
-    result_.executed_flops =
-        nn::step_flops(config_.model, engine_->traits().skips_masked_half).total();
+    result_.executed_flops = runner_->executed_flops();
     result_.tflops = result_.executed_flops / (result_.ms_per_step * 1e-3) / 1e12;
     result_.efficiency = result_.peak_tflops > 0 ? result_.tflops / result_.peak_tflops : 0;
     result_.compile_ms = runner_->compile_milliseconds();

@@ -65,6 +65,7 @@ class StepRunner::Impl {
   std::string first_non_finite();
   std::vector<double> tensor(std::string_view name);
   std::span<const StepPart> parts();
+  double executed_flops() const;
   std::string explain() const;
 
   int compiles_per_update() const { return compiles_per_update_; }
@@ -398,6 +399,16 @@ std::span<const StepPart> StepRunner::Impl::parts() {
   return parts_;
 }
 
+double StepRunner::Impl::executed_flops() const {
+  double sum = 0;
+  for (const nn::Call& call : graph_.calls) {
+    const double executed = executables_[at(call.kernel)]->executed_flops();
+    sum += executed >= 0 ? executed : program_flops(graph_.kernels[at(call.kernel)].program.main());
+  }
+  for (int job = 0; job < work_->jobs(); ++job) sum += work_->flops(job);
+  return sum;
+}
+
 std::string StepRunner::Impl::explain() const {
   std::string text;
   for (std::size_t kernel = 0; kernel < executables_.size(); ++kernel) {
@@ -436,6 +447,7 @@ Status StepRunner::update_weights(double& milliseconds) {
 std::string StepRunner::first_non_finite() { return impl_->first_non_finite(); }
 std::vector<double> StepRunner::tensor(std::string_view name) { return impl_->tensor(name); }
 std::span<const StepPart> StepRunner::parts() { return impl_->parts(); }
+double StepRunner::executed_flops() const { return impl_->executed_flops(); }
 std::string StepRunner::explain() const { return impl_->explain(); }
 const StepPlan& StepRunner::plan() const { return impl_->plan(); }
 std::size_t StepRunner::surface_bytes() const { return impl_->plan().bytes(); }

@@ -72,6 +72,8 @@ class StepRunner {
   // A tensor of the last step by global name, for tests and diagnosis (row-major, as doubles).
   std::vector<double> tensor(std::string_view name);
   std::span<const StepPart> parts();  // of the last step, in order
+  // Of a step, in matrix products, without the masked half of attention where the engine skips it.
+  double executed_flops() const;
   std::string explain() const;
   const StepPlan& plan() const;
   std::size_t surface_bytes() const;

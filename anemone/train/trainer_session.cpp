@@ -256,7 +256,7 @@ Report Session::make_report() const {
   report.compiles = state.compiles;
   report.restarts = state.restarts;
   report.flops = nn::step_flops(config.model, /*causal=*/false);
-  report.executed_flops = nn::step_flops(config.model, engine->traits().skips_masked_half).total();
+  report.executed_flops = runner->executed_flops();
   report.peak_tflops = usable_peak_flops(peak, config.engine.precision) / 1e12;
   report.parameters = parameters->count();
   report.parameter_bytes = parameters->bytes();

@@ -137,6 +137,18 @@ TEST(StepRunner, PartsAddUpToTheStep) {
   }
 }
 
+TEST(StepRunner, ExecutedFlopsLeaveOutWhatIsSkipped) {
+  const auto reference = engine::make_engine("reference", {1});
+  Step plain(*reference, *reference, "merged");
+  const double all = nn::step_flops(plain.config.model, /*causal=*/false).total();
+  const double causal = nn::step_flops(plain.config.model, /*causal=*/true).total();
+  EXPECT_DOUBLE_EQ(plain.runner->executed_flops(), all);
+  const auto best = engine::make_engine("auto", {1});
+  Step fast(*best, *best, "merged");
+  EXPECT_LE(fast.runner->executed_flops(), all);
+  EXPECT_GE(fast.runner->executed_flops(), causal * (1 - 1e-12));
+}
+
 TEST(StepRunner, FewerProgramsCountAsCompilesThanGlue) {
   const auto engine = engine::make_engine("reference", {1});
   Step six(*engine, *engine, "six"), merged(*engine, *engine, "merged");

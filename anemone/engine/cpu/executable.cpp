@@ -194,6 +194,12 @@ std::string Executable::explain() const {
   return explain_program(name_, program_, constants_, machine_);
 }
 
+double Executable::executed_flops() const {
+  double sum = 0;
+  for (const Step& step : program_.steps) sum += step.flops - step.skipped_flops;
+  return sum;
+}
+
 std::vector<engine::StepProfile> Executable::profile() const {
   std::vector<engine::StepProfile> profile;
   for (std::size_t i = 0; i < seconds_.size(); ++i) {

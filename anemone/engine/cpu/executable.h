@@ -28,6 +28,7 @@ class Executable final : public engine::Executable {
   Status update_weights() override;
   std::string explain() const override;
   std::vector<engine::StepProfile> profile() const override;
+  double executed_flops() const override;
   std::size_t scratch_bytes() const override { return program_.scratch.bytes; }
   std::size_t constant_bytes() const override { return constants_.bytes(); }
 

@@ -125,6 +125,7 @@ void describe(const compute::GemmPlan& plan, std::size_t places, bool packed, bo
                   spec.alpha == 1 ? "" : fmt::format(", times {}", spec.alpha),
                   residual ? ", plus residual" : "", triangles(spec));
   step.flops = plan.flops() * static_cast<double>(places);
+  if (!triangles(spec).empty()) step.skipped_flops = step.flops / 2;
 }
 
 }  // namespace
