@@ -55,10 +55,10 @@ struct Step {
   std::vector<int> reads, writes;  // storages
   // (read, written): the result may lie exactly where this operand does.
   std::vector<std::pair<int, int>> in_place;
-  double flops = 0;        // of matrix products, 2 per multiply-add
+  double flops = 0;          // of matrix products, 2 per multiply-add
   double skipped_flops = 0;  // of those: what a triangle leaves out
-  double bytes = 0;        // operands and results, each once
-  bool reference = false;  // a reference evaluation
+  double bytes = 0;          // operands and results, each once
+  bool reference = false;    // a reference evaluation
 
   // For explain() and profiles.
   std::string operation;              // "conv 'q'", "elementwise 'gate': sigmoid, mul, mul"
