@@ -3,6 +3,9 @@
 #include <fmt/core.h>
 
 #include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
 #include <exception>
 #include <string>
 #include <string_view>
@@ -88,7 +91,11 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   try {
-    return anemone::cli::run(argc, argv);
+    const int code = anemone::cli::run(argc, argv);
+    // What was printed may still be in the stream's buffer: a full disk shows only now.
+    const bool failed = std::fflush(stdout) != 0 || std::ferror(stdout) != 0;
+    if (!failed || code != anemone::cli::kExitOk) return code;
+    fmt::print(stderr, "anemone: error: cannot write standard output: {}\n", std::strerror(errno));
   } catch (const anemone::mil::DiagnosticError& error) {  // several lines, each with its place
     fmt::print(stderr, "{}anemone: error: {}\n", error.what(), error.summary());
   } catch (const anemone::Error& error) {

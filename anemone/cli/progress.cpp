@@ -25,9 +25,9 @@ std::string duration(double seconds) {
 ProgressDisplay::ProgressDisplay() : terminal_(isatty(STDOUT_FILENO) == 1), next_(Clock::now()) {}
 
 void ProgressDisplay::update(const train::Progress& p) {
-  line_ = fmt::format("step {}/{} | update {} | loss {:.8f} | scale {:g} | {:.2f} ms/step | ETA {}",
-                      p.step, p.steps, p.update, p.loss, p.loss_scale, p.ms_per_step,
-                      duration(p.seconds_left));
+  line_ = fmt::format("step {}/{} | update {} | loss {} | scale {:g} | {:.2f} ms/step | ETA {}",
+                      p.step, p.steps, p.update, train::loss_text(p.loss), p.loss_scale,
+                      p.ms_per_step, duration(p.seconds_left));
   shown_ = false;
   if (Clock::now() < next_ && p.step != p.steps) return;
   draw();

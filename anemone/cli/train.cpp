@@ -109,7 +109,7 @@ std::string quoted(const std::string& argument) {
 }
 
 std::string resume_command(const TrainFlags& flags, const fs::path& out) {
-  std::string text = "anemone";
+  std::string text = quoted(program_path("anemone"));
   for (const std::string& argument : resume_arguments(flags, out)) text += " " + quoted(argument);
   return text;
 }
@@ -192,10 +192,12 @@ Run setup(CLI::App& app) {
   app.add_option("--out", flags->out,
                  "Run folder (default: runs/CONFIG, with a number behind it if that is taken)")
       ->type_name("DIR");
-  app.add_flag("--resume", flags->resume, "Go on with the run in --out, bit for bit");
+  CLI::Option* resume =
+      app.add_flag("--resume", flags->resume, "Go on with the run in --out, bit for bit");
   app.add_option("--init", flags->init,
                  "Initial weights: a safetensors file, or a checkpoint's folder")
-      ->type_name("FILE");
+      ->type_name("FILE")
+      ->excludes(resume);
   app.add_flag("--print-config", flags->print_config, "Print the resolved config, and do nothing");
   app.add_option("--continued", flags->continued)->group("");
   return [flags] { return run(*flags); };

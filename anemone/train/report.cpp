@@ -2,10 +2,11 @@
 #include "anemone/train/report.h"
 
 #include <fmt/format.h>
-#include <sys/resource.h>
 
 #include <algorithm>
+#include <cmath>
 #include <fstream>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <vector>
 
@@ -16,7 +17,12 @@ namespace {
 
 double number(const nlohmann::json& line, const char* name) {
   const auto found = line.find(name);
-  return found != line.end() && found->is_number() ? found->get<double>() : 0;
+  if (found == line.end()) return 0;
+  if (found->is_number()) return found->get<double>();
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();  // see json_number
+  if (*found == "inf") return kInfinity;
+  if (*found == "-inf") return -kInfinity;
+  return *found == "nan" ? std::numeric_limits<double>::quiet_NaN() : 0;
 }
 
 StepTimes times_of(const nlohmann::json& line) {
@@ -52,6 +58,11 @@ double quantile(std::vector<double>& values, double share) {
   return values[rank];
 }
 
+// As in metrics.jsonl ("nan", "inf"), since JSON has no such numbers; null where there is none.
+nlohmann::ordered_json json_loss(std::optional<double> loss) {
+  return loss ? nlohmann::ordered_json::parse(json_number(*loss)) : nlohmann::ordered_json();
+}
+
 double gigabytes(std::size_t bytes) { return static_cast<double>(bytes) / 1e9; }
 
 std::string share(double part, double whole) {
@@ -60,11 +71,14 @@ std::string share(double part, double whole) {
 
 }  // namespace
 
+std::string loss_text(double loss) {
+  return std::isnan(loss) ? "nan" : fmt::format("{:.8f}", loss);  // fmt would show NaN's sign
+}
+
 void summarize_metrics(const std::filesystem::path& metrics, Report& report) {
   std::ifstream file(metrics);
   std::vector<double> milliseconds;
   StepTimes sum;
-  bool validated = false;
   for (std::string text; std::getline(file, text);) {
     const nlohmann::json line = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
     if (!line.is_object()) continue;
@@ -77,9 +91,8 @@ void summarize_metrics(const std::filesystem::path& metrics, Report& report) {
     } else if (type == "update") {
       add(sum, times_of(line));
     } else if (type == "validation") {
-      if (!validated) report.first_validation_loss = number(line, "loss");
       report.last_validation_loss = number(line, "loss");
-      validated = true;
+      if (!report.first_validation_loss) report.first_validation_loss = report.last_validation_loss;
     }
   }
   if (milliseconds.empty()) return;
@@ -99,16 +112,6 @@ void compute_rates(Report& report) {
   if (report.peak_tflops > 0) report.utilization = report.total_tflops / report.peak_tflops;
 }
 
-std::size_t peak_memory_bytes() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-#ifdef __APPLE__
-  return static_cast<std::size_t>(usage.ru_maxrss);  // bytes there, KiB elsewhere
-#else
-  return static_cast<std::size_t>(usage.ru_maxrss) * 1024;
-#endif
-}
-
 std::string to_text(const Report& r) {
   const double steps = std::max(1.0, static_cast<double>(r.steps));
   const double rest = r.wall_seconds - r.train_seconds - r.compile_seconds - r.checkpoint_seconds;
@@ -121,10 +124,12 @@ std::string to_text(const Report& r) {
        fmt::format(
            "{} in {} updates{}", r.steps, r.updates,
            r.skipped_updates == 0 ? "" : fmt::format(", {} of them discarded", r.skipped_updates)));
-  line("loss", fmt::format("{:.8f} -> {:.8f}", r.first_loss, r.last_loss));
-  if (r.last_validation_loss != 0)
+  line("loss", loss_text(r.first_loss) + " -> " + loss_text(r.last_loss));
+  if (!std::isfinite(r.last_loss))
+    line("", "the run diverged: try a lower train.learning_rate, or train.grad_clip");
+  if (r.first_validation_loss && r.last_validation_loss)
     line("validation",
-         fmt::format("{:.8f} -> {:.8f}", r.first_validation_loss, r.last_validation_loss));
+         loss_text(*r.first_validation_loss) + " -> " + loss_text(*r.last_validation_loss));
   line("wall", fmt::format("{:.2f} s{}", r.wall_seconds,
                            r.restarts == 0 ? "" : fmt::format(", {} restarts", r.restarts)));
   line("  train",
@@ -135,9 +140,9 @@ std::string to_text(const Report& r) {
                                     share(r.checkpoint_seconds, r.wall_seconds)));
   line("  other", fmt::format("{:.2f} s{}", rest, share(rest, r.wall_seconds)));
   line("ms/step",
-       fmt::format("median {:.2f}, p90 {:.2f}, with updates {:.2f}", r.ms_per_step_median,
+       fmt::format("median {:.2f}, p90 {:.2f}, mean with updates {:.2f}", r.ms_per_step_median,
                    r.ms_per_step_p90, 1e3 * r.train_seconds / steps));
-  line("  of which",
+  line("  of the mean",
        fmt::format("engine {:.2f}, host math {:.2f}, weight gradients {:.2f}, optimizer {:.2f}",
                    r.mean_times.engine, r.mean_times.host_math, r.mean_times.dw,
                    r.mean_times.optimizer));
@@ -167,10 +172,10 @@ std::string to_json(const Report& r) {
   json["steps"] = r.steps;
   json["updates"] = r.updates;
   json["skipped_updates"] = r.skipped_updates;
-  json["first_loss"] = r.first_loss;
-  json["last_loss"] = r.last_loss;
-  json["first_validation_loss"] = r.first_validation_loss;
-  json["last_validation_loss"] = r.last_validation_loss;
+  json["first_loss"] = json_loss(r.first_loss);
+  json["last_loss"] = json_loss(r.last_loss);
+  json["first_validation_loss"] = json_loss(r.first_validation_loss);
+  json["last_validation_loss"] = json_loss(r.last_validation_loss);
   json["wall_seconds"] = r.wall_seconds;
   json["train_seconds"] = r.train_seconds;
   json["compile_seconds"] = r.compile_seconds;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "anemone/nn/layer.h"
@@ -15,7 +16,7 @@ struct Report {
   std::uint64_t steps = 0, updates = 0,
                 skipped_updates = 0;  // whole run, earlier processes included
   double first_loss = 0, last_loss = 0;
-  double first_validation_loss = 0, last_validation_loss = 0;  // 0 without held-out samples
+  std::optional<double> first_validation_loss, last_validation_loss;  // with held-out samples
   // Wall = train + compile + checkpoint + the rest (start-up, data, validation).
   double wall_seconds = 0, train_seconds = 0, compile_seconds = 0, checkpoint_seconds = 0;
   std::uint64_t compiles = 0, restarts = 0;
@@ -41,7 +42,7 @@ void summarize_metrics(const std::filesystem::path& metrics, Report& report);
 // Sets engine_tflops, total_tflops and utilization from the other fields.
 void compute_rates(Report& report);
 
-// The most memory this process has had, in bytes.
-std::size_t peak_memory_bytes();
+// A loss as people read it: eight decimals, or "nan", "inf", "-inf".
+std::string loss_text(double loss);
 
 }  // namespace anemone::train

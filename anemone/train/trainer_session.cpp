@@ -8,6 +8,7 @@
 
 #include "anemone/base/cpu_features.h"
 #include "anemone/base/file.h"
+#include "anemone/base/system_info.h"
 #include "anemone/compute/optimizer.h"
 #include "anemone/engine/engines.h"
 #include "anemone/train/initial_weights.h"

@@ -1,6 +1,7 @@
 // The program itself on MIL text: check, print, version, and what it says to wrong command lines.
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -119,6 +120,14 @@ TEST(CommandLine, WrongOnesExitWithTwo) {
   EXPECT_EQ(outcome.output,
             "anemone: error: unknown subcommand 'chekc'; did you mean 'check'?\n"
             "See `anemone --help`.\n");
+}
+
+TEST(CommandLine, OutputThatCannotBeWrittenIsAnError) {
+  if (!std::filesystem::is_character_file("/dev/full")) GTEST_SKIP() << "there is no /dev/full";
+  Process process({"/bin/sh", "-c", "'" + program_path().string() + "' version > /dev/full"});
+  EXPECT_EQ(process.wait(), 1);
+  EXPECT_EQ(process.output(),
+            "anemone: error: cannot write standard output: No space left on device\n");
 }
 
 TEST(CommandLine, HelpNamesExamplesAndExitCodes) {

@@ -59,7 +59,7 @@ TEST(Teacher, TrainingAndValidationLossFallByMoreThanHalf) {
   run.options.config = shipped("teacher.toml", {});
   const train::TrainResult result = run.run();
   ASSERT_EQ(result.outcome, Outcome::finished);
-  EXPECT_LT(result.report.last_validation_loss, result.report.first_validation_loss / 2);
+  EXPECT_LT(*result.report.last_validation_loss, *result.report.first_validation_loss / 2);
   const std::vector<double> losses = run.losses();
   constexpr std::ptrdiff_t kEpoch = 64;
   const double first = std::accumulate(losses.begin(), losses.begin() + kEpoch, 0.0);

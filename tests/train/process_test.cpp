@@ -77,7 +77,8 @@ TEST_F(TrainProcess, SignalsEndARunWithACheckpointAndItResumesBitForBit) {
     ASSERT_TRUE(wait_for(first, "step 1/")) << first.output();
     first.signal(number);
     EXPECT_EQ(first.wait(), 128 + number) << first.output();
-    EXPECT_NE(first.output().find("go on with: anemone train"), std::string::npos)
+    EXPECT_NE(first.output().find("go on with: " + program_path().string() + " train"),
+              std::string::npos)
         << first.output();
     EXPECT_NE(first.output().find("--resume"), std::string::npos);
 
@@ -129,7 +130,8 @@ TEST_F(TrainProcess, MaxMinutesStopsAndResumesBitForBit) {
   const std::string whole = whole_run("23"), out = folder("timed");
   Process first(command({"--steps", "23", "--out", out, "--max-minutes", "1e-7"}));
   EXPECT_EQ(first.wait(), 0) << first.output();
-  EXPECT_NE(first.output().find("go on with: anemone train"), std::string::npos);
+  EXPECT_NE(first.output().find("go on with: " + program_path().string() + " train"),
+            std::string::npos);
   EXPECT_EQ(steps_in(out), 1U);
   Process second(command({"--steps", "23", "--out", out, "--resume"}));
   EXPECT_EQ(second.wait(), 0) << second.output();
