@@ -7,11 +7,11 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cmath>
 #include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "anemone/base/file.h"
+#include "anemone/train/json_number.h"
 
 namespace anemone::train {
 namespace {
@@ -48,12 +48,6 @@ void cut_back(int descriptor, const std::filesystem::path& path, std::uint64_t o
 }
 
 }  // namespace
-
-std::string json_number(double value) {
-  if (std::isnan(value)) return "\"nan\"";
-  if (std::isinf(value)) return value > 0 ? "\"inf\"" : "\"-inf\"";
-  return fmt::format("{:.17g}", value);
-}
 
 MetricsLog::MetricsLog(std::filesystem::path path, std::uint64_t offset)
     : path_(std::move(path)), offset_(offset) {

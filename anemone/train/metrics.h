@@ -43,9 +43,6 @@ struct UpdateRecord {
   StepTimes times;
 };
 
-// A number as JSON, read back as the same double; "inf", "-inf" and "nan" as strings.
-std::string json_number(double value);
-
 class MetricsLog {
  public:
   // Opens for appending after cutting the file back to `offset` (0 for a new run: what was there is

@@ -6,23 +6,17 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
-#include <limits>
 #include <nlohmann/json.hpp>
 #include <vector>
 
-#include "anemone/base/error.h"
+#include "anemone/train/json_number.h"
 
 namespace anemone::train {
 namespace {
 
 double number(const nlohmann::json& line, const char* name) {
   const auto found = line.find(name);
-  if (found == line.end()) return 0;
-  if (found->is_number()) return found->get<double>();
-  constexpr double kInfinity = std::numeric_limits<double>::infinity();  // see json_number
-  if (*found == "inf") return kInfinity;
-  if (*found == "-inf") return -kInfinity;
-  return *found == "nan" ? std::numeric_limits<double>::quiet_NaN() : 0;
+  return found == line.end() ? 0 : parse_json_number(*found);
 }
 
 StepTimes times_of(const nlohmann::json& line) {

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "anemone/base/file.h"
+#include "anemone/train/json_number.h"
 #include "anemone/train/optimizer.h"
 #include "anemone/train/trainer_session.h"
 

@@ -3,12 +3,11 @@
 
 #include <fmt/format.h>
 
-#include <limits>
 #include <nlohmann/json.hpp>
 #include <type_traits>
 
 #include "anemone/base/error.h"
-#include "anemone/train/metrics.h"
+#include "anemone/train/json_number.h"
 
 namespace anemone::train {
 namespace {
@@ -39,14 +38,6 @@ void visit_fields(State& state, Visit&& visit) {
   visit("environment", state.environment);
 }
 
-double number_of(const nlohmann::json& field) {
-  if (!field.is_string()) return field.get<double>();
-  constexpr double kInfinity = std::numeric_limits<double>::infinity();
-  if (field == "inf") return kInfinity;
-  if (field == "-inf") return -kInfinity;
-  return std::numeric_limits<double>::quiet_NaN();
-}
-
 }  // namespace
 
 std::string to_json(const TrainerState& state) {
@@ -75,7 +66,7 @@ TrainerState parse_trainer_state(const std::string& text, const std::string& whe
       using Value = std::decay_t<decltype(value)>;
       const nlohmann::json& field = json.at(name);
       if constexpr (std::is_same_v<Value, double>) {
-        value = number_of(field);
+        value = parse_json_number(field);
       } else {
         value = field.get<Value>();
       }

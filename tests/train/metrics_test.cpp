@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "anemone/base/file.h"
+#include "anemone/train/json_number.h"
 #include "anemone/train/metrics_compare.h"
 #include "tests/support/temporary_directory.h"
 
