@@ -1,13 +1,16 @@
 // A subcommand of the program: one file each, one row each in commands.inc.
 //
 // `setup` declares the flags on its CLI::App and returns what to run once they are parsed. What
-// runs returns the exit code or throws Error, which main prints and turns into kExitFailure.
+// runs returns the exit code or throws Error, which main prints and turns into kExitFailure
+// (UsageError: kExitUsage).
 #pragma once
 
 #include <CLI/CLI.hpp>
 #include <functional>
 #include <memory>
 #include <string_view>
+
+#include "anemone/base/error.h"
 
 namespace anemone::cli {
 
@@ -18,6 +21,12 @@ inline constexpr int kExitFailure =
 inline constexpr int kExitUsage = 2;  // the command line itself
 inline constexpr int kExitInterrupted = 130;
 inline constexpr int kExitTerminated = 143;
+
+// The command line asks for what cannot be, in a way that parsing its flags does not show.
+class UsageError : public Error {
+ public:
+  using Error::Error;
+};
 
 using Run = std::function<int()>;
 

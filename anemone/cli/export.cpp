@@ -41,7 +41,8 @@ std::string describe(const char* side, const mil::Function& function,
 }
 
 int run(const ExportFlags& flags) {
-  if (flags.config.path().empty()) throw Error("no config is given", "--config", "a TOML file");
+  if (flags.config.path().empty())
+    throw UsageError("no config is given", "--config", "a TOML file");
   const train::RunConfig config = flags.config.load();
   const std::string partition = config.engine.partition.empty() ? "six" : config.engine.partition;
 

@@ -98,6 +98,9 @@ int main(int argc, char** argv) {
     fmt::print(stderr, "anemone: error: cannot write standard output: {}\n", std::strerror(errno));
   } catch (const anemone::mil::DiagnosticError& error) {  // several lines, each with its place
     fmt::print(stderr, "{}anemone: error: {}\n", error.what(), error.summary());
+  } catch (const anemone::cli::UsageError& error) {
+    fmt::print(stderr, "anemone: error: {}\n", error.what());
+    return anemone::cli::kExitUsage;
   } catch (const anemone::Error& error) {
     fmt::print(stderr, "anemone: error: {}\n", error.what());
   } catch (const std::exception& error) {  // out of memory, a bug: still no silent death

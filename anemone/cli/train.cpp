@@ -75,7 +75,7 @@ fs::path default_out(const TrainFlags& flags) {
   int number = 1;
   while (holds_run(numbered(base, number))) ++number;
   if (!flags.resume) return numbered(base, number);
-  if (number == 1) throw Error("there is no run to resume", base.string(), "--out DIR");
+  if (number == 1) throw UsageError("there is no run to resume", base.string(), "--out DIR");
   return numbered(base, number - 1);
 }
 
@@ -159,7 +159,8 @@ int conclude(const TrainFlags& flags, const fs::path& out, const train::TrainRes
 int run(TrainFlags& flags) {
   if (flags.config.path().empty() && flags.resume && !flags.out.empty())
     flags.config.set_path((fs::path(flags.out) / "config.toml").string());
-  if (flags.config.path().empty()) throw Error("no config is given", "--config", "a TOML file");
+  if (flags.config.path().empty())
+    throw UsageError("no config is given", "--config", "a TOML file");
   train::TrainerOptions options;
   options.config = flags.config.load();
   if (flags.print_config) {
