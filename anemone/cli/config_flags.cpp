@@ -1,8 +1,12 @@
 // The list of flags that stand for keys.
 #include "anemone/cli/config_flags.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <string_view>
+
+#include "anemone/cli/command.h"
 
 namespace anemone::cli {
 namespace {
@@ -38,13 +42,19 @@ void ConfigFlags::declare(CLI::App& app, const std::vector<std::string>& names) 
 }
 
 train::RunConfig ConfigFlags::load() const {
-  std::vector<std::string> overrides = sets_;
+  std::vector<train::ConfigOverride> overrides;
+  for (const std::string& set : sets_) overrides.push_back({set, "--set " + set});
   for (const Flag& flag : kFlags) {
     const auto value = values_.find(std::string(flag.flag));
     if (value != values_.end() && !value->second.empty())
-      overrides.push_back(std::string(flag.key) + "=" + value->second);
+      overrides.push_back({fmt::format("{}={}", flag.key, value->second),
+                           fmt::format("{} {}", flag.flag, value->second)});
   }
-  return train::load_run_config(path_, overrides);
+  try {
+    return train::load_run_config(path_, overrides);
+  } catch (const train::OverrideError& error) {
+    throw UsageError(error.problem(), error.where(), error.expected());
+  }
 }
 
 std::vector<std::string> ConfigFlags::arguments() const {

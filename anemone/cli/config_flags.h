@@ -18,7 +18,8 @@ class ConfigFlags {
 
   const std::string& path() const { return path_; }
   void set_path(std::string path) { path_ = std::move(path); }
-  train::RunConfig load() const;  // the file, then --set, then the flags
+  // The file, then --set, then the flags. Throws UsageError when one of these two is wrong.
+  train::RunConfig load() const;
   // The same flags again, for a command line.
   std::vector<std::string> arguments() const;
 

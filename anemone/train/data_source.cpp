@@ -27,12 +27,11 @@ constexpr SourceRow kSources[] = {
 };
 
 const SourceRow& row_of(const RunConfig& config) {
-  std::string names;
   for (const SourceRow& row : kSources) {
     if (row.name == config.data.source) return row;
-    names += fmt::format("{}{}", names.empty() ? "" : ", ", row.name);
   }
-  throw Error(fmt::format("data.source = \"{}\" is unknown", config.data.source), "", names);
+  throw Error(fmt::format("data.source = \"{}\" is unknown", config.data.source), "",
+              fmt::format("{}", fmt::join(data_source_names(), ", ")));
 }
 
 // SplitMix64 (Steele, Lea, Flood 2014): every seed gives a good stream.
@@ -99,6 +98,12 @@ std::unique_ptr<DataSource> make_original_source(const RunConfig& config, engine
 
 std::unique_ptr<DataSource> make_data_source(const RunConfig& config, engine::Engine& host_engine) {
   return row_of(config).make(config, host_engine);
+}
+
+std::vector<std::string_view> data_source_names() {
+  std::vector<std::string_view> names;
+  for (const SourceRow& row : kSources) names.push_back(row.name);
+  return names;
 }
 
 bool wants_original_weights(const RunConfig& config) { return row_of(config).original_weights; }

@@ -29,6 +29,8 @@ class DataSource {
 // teacher's samples; it is not kept.
 std::unique_ptr<DataSource> make_data_source(const RunConfig& config, engine::Engine& host_engine);
 
+std::vector<std::string_view> data_source_names();
+
 // Does this source start from the original's weights (initialize_original)?
 bool wants_original_weights(const RunConfig& config);
 

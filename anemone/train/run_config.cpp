@@ -17,6 +17,9 @@
 #include "anemone/base/error.h"
 #include "anemone/base/file.h"
 #include "anemone/base/nearest_name.h"
+#include "anemone/engine/engines.h"
+#include "anemone/nn/layer.h"
+#include "anemone/train/data_source.h"
 
 namespace anemone::train {
 namespace {
@@ -37,6 +40,18 @@ struct Key {
 
 constexpr double kMaxSize = 1 << 24, kMaxSteps = 1e15, kMaxSeed = 4294967295.0, kHuge = 1e300;
 
+std::vector<std::string_view> engine_names() {
+  std::vector<std::string_view> names = {"auto"};
+  for (const engine::EngineEntry& entry : engine::engines()) names.push_back(entry.name);
+  return names;
+}
+
+std::vector<std::string_view> partition_names() {
+  std::vector<std::string_view> names = {""};
+  for (const nn::Partition& partition : nn::partitions()) names.push_back(partition.name);
+  return names;
+}
+
 template <class Model, class Visit>
 void visit_model_keys(Model& m, Visit&& visit) {
   visit(Key{"model.dim", "channels of the residual stream", 1, kMaxSize}, m.dim);
@@ -54,7 +69,9 @@ void visit_model_keys(Model& m, Visit&& visit) {
 
 template <class Data, class Visit>
 void visit_data_keys(Data& d, Visit&& visit) {
-  visit(Key{"data.source", "original, teacher or pairs"}, d.source);
+  visit(
+      Key{"data.source", "original, teacher or pairs", 0, 0, OnResume::fixed, data_source_names()},
+      d.source);
   visit(Key{"data.path", "pairs: a safetensors file with x and y of shape [N, dim, seq]"}, d.path);
   visit(Key{"data.samples", "teacher: training samples", 1, kMaxSize}, d.samples);
   visit(Key{"data.held_out", "teacher, pairs: validation samples", 0, kMaxSize}, d.held_out);
@@ -99,7 +116,9 @@ void visit_train_keys(Train& t, Visit&& visit) {
 
 template <class Engine, class Visit>
 void visit_engine_keys(Engine& e, Visit&& visit) {
-  visit(Key{"engine.name", "which engine; auto = the best there is", 0, 0, OnResume::free}, e.name);
+  visit(Key{"engine.name", "which engine; auto = the best there is", 0, 0, OnResume::free,
+            engine_names()},
+        e.name);
   visit(Key{"engine.precision",
             "fp16; bf16: operands of products rounded to bf16; fp32: everything",
             0,
@@ -108,7 +127,7 @@ void visit_engine_keys(Engine& e, Visit&& visit) {
             {"fp16", "bf16", "fp32"}},
         e.precision);
   visit(Key{"engine.partition", "how a step is cut into programs; empty = as the engine likes it",
-            0, 0, OnResume::free},
+            0, 0, OnResume::free, partition_names()},
         e.partition);
   visit(Key{"engine.threads", "0 = what affinity and cgroup allow", 0, 4096, OnResume::free},
         e.threads);
@@ -167,11 +186,24 @@ std::string_view kind_of(const toml::node& node) {
   }
 }
 
-// Gives one key the value of a TOML node; `where` is "file:line" or the override.
+// "six, merged"; an empty choice is what leaving the key out means.
+std::string choice_text(std::vector<std::string_view> choices) {
+  std::erase(choices, "");
+  return fmt::format("{}", fmt::join(choices, ", "));
+}
+
+bool is_whole_number(std::string_view word) {
+  if (word.starts_with('-')) word.remove_prefix(1);
+  return !word.empty() && word.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+// Gives one key the value of a TOML node; `where` is "file:line" or the override's origin. `word`
+// is the text of an override's value that is not TOML.
 class Assign {
  public:
-  Assign(std::string_view name, const toml::node& node, const std::string& where)
-      : name_(name), node_(node), where_(where) {}
+  Assign(std::string_view name, const toml::node& node, const std::string& where,
+         const std::string* word)
+      : name_(name), node_(node), where_(where), word_(word) {}
   bool found() const { return found_; }
 
   template <class T>
@@ -183,7 +215,11 @@ class Assign {
 
  private:
   [[noreturn]] void wrong_type(std::string_view expected) const {
-    throw Error(fmt::format("{} is {}", name_, kind_of(node_)), where_, std::string(expected));
+    if (word_ == nullptr)
+      throw Error(fmt::format("{} is {}", name_, kind_of(node_)), where_, std::string(expected));
+    throw Error(is_whole_number(*word_) ? "the number is too large"
+                                        : fmt::format("'{}' is not {}", *word_, expected),
+                where_);
   }
   void check_range(const Key& key, double value) const {
     if (!std::isfinite(value)) throw Error(fmt::format("{} is not finite", name_), where_);
@@ -218,13 +254,14 @@ class Assign {
     if (!key.choices.empty() &&
         std::find(key.choices.begin(), key.choices.end(), *value) == key.choices.end())
       throw Error(fmt::format("{} = {} is unknown", name_, toml_string(*value)), where_,
-                  fmt::format("{}", fmt::join(key.choices, ", ")));
+                  choice_text(key.choices));
     target = *value;
   }
 
   std::string_view name_;
   const toml::node& node_;
   const std::string& where_;
+  const std::string* word_;
   bool found_ = false;
 };
 
@@ -250,11 +287,27 @@ std::string did_you_mean(std::string_view name) {
 }
 
 void assign(RunConfig& config, std::string_view name, const toml::node& node,
-            const std::string& where) {
-  Assign visitor(name, node, where);
+            const std::string& where, const std::string* word = nullptr) {
+  Assign visitor(name, node, where, word);
   visit_keys(config, visitor);
   if (!visitor.found())
     throw Error(fmt::format("unknown key {}{}", name, did_you_mean(name)), where);
+}
+
+struct Problem {
+  toml::source_index line;
+  Error error;
+};
+
+// One error says them all, in the order of the file, a line each.
+void throw_all(std::vector<Problem> problems, const std::string& name) {
+  if (problems.empty()) return;
+  if (problems.size() == 1) throw problems.front().error;
+  std::stable_sort(problems.begin(), problems.end(),
+                   [](const Problem& a, const Problem& b) { return a.line < b.line; });
+  std::string text = fmt::format("{} problems", problems.size());
+  for (const Problem& problem : problems) text += fmt::format("\n  {}", problem.error.what());
+  throw Error(text, name);
 }
 
 std::string place(const std::string& name, const toml::node& node) {
@@ -269,22 +322,29 @@ void read_document(RunConfig& config, std::string_view text, const std::string& 
     throw Error(std::string(error.description()),
                 fmt::format("{}:{}", name, error.source().begin.line));
   }
+  std::vector<Problem> problems;
+  const auto take = [&](std::string_view key, const toml::node& node) {
+    try {
+      assign(config, key, node, place(name, node));
+    } catch (const Error& error) {
+      problems.push_back({node.source().begin.line, error});
+    }
+  };
   for (auto&& [group, node] : document) {
     const toml::table* table = node.as_table();
     if (table == nullptr)
-      assign(config, group.str(), node, place(name, node));
+      take(group.str(), node);
     else
-      for (auto&& [key, value] : *table)
-        assign(config, fmt::format("{}.{}", group.str(), key.str()), value, place(name, value));
+      for (auto&& [key, value] : *table) take(fmt::format("{}.{}", group.str(), key.str()), value);
   }
+  throw_all(std::move(problems), name);
 }
 
-void apply_override(RunConfig& config, const std::string& text) {
-  const std::string where = "--set " + text;
-  const std::size_t equals = text.find('=');
+void apply_override(RunConfig& config, const ConfigOverride& given) {
+  const std::size_t equals = given.text.find('=');
   if (equals == std::string::npos || equals == 0)
-    throw Error("no key and value", where, "KEY=VALUE, for example train.steps=200");
-  const std::string name = text.substr(0, equals), value = text.substr(equals + 1);
+    throw Error("no key and value", given.origin, "KEY=VALUE, for example train.steps=200");
+  const std::string name = given.text.substr(0, equals), value = given.text.substr(equals + 1);
   toml::table document;
   try {
     document = toml::parse("value = " + value);
@@ -292,13 +352,15 @@ void apply_override(RunConfig& config, const std::string& text) {
     document.clear();
   }
   // Not TOML (or more than one value): a bare word, taken as a string.
-  if (document.size() != 1 || !document.contains("value")) {
+  const bool word = document.size() != 1 || !document.contains("value");
+  if (word) {
     document.clear();
     document.insert("value", value);
   }
-  assign(config, name, *document.get("value"), where);
+  assign(config, name, *document.get("value"), given.origin, word ? &value : nullptr);
 }
 
+// Checks that concern several keys; `name` is that of the file.
 void finish(RunConfig& config, const std::string& name) {
   config.model.dtype = config.engine.precision == "fp32" ? DType::fp32 : DType::fp16;
   try {
@@ -320,16 +382,28 @@ void finish(RunConfig& config, const std::string& name) {
 }  // namespace
 
 RunConfig parse_run_config(std::string_view toml, const std::string& name,
-                           std::span<const std::string> overrides) {
+                           std::span<const ConfigOverride> overrides) {
   RunConfig config;
   read_document(config, toml, name);
-  for (const std::string& text : overrides) apply_override(config, text);
-  finish(config, name);
+  if (overrides.empty()) {
+    finish(config, name);
+    return config;
+  }
+  try {
+    std::string names = name + " with";
+    for (const ConfigOverride& given : overrides) {
+      apply_override(config, given);
+      names += " " + given.origin;
+    }
+    finish(config, names);
+  } catch (const Error& error) {
+    throw OverrideError(error.problem(), error.where(), error.expected());
+  }
   return config;
 }
 
 RunConfig load_run_config(const std::filesystem::path& path,
-                          std::span<const std::string> overrides) {
+                          std::span<const ConfigOverride> overrides) {
   return parse_run_config(read_text_file(path), path.string(), overrides);
 }
 

@@ -7,8 +7,10 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "anemone/base/error.h"
 #include "anemone/nn/model_config.h"
 
 namespace anemone::train {
@@ -60,13 +62,29 @@ struct ConfigKey {
   std::string name, value, help;
 };
 
-// Reads a TOML file and applies overrides ("train.steps=200", values in TOML syntax, bare words as
-// strings). Throws Error with file, line and key for syntax errors, unknown keys (naming the
-// nearest), wrong types and values out of range.
+// A key given from outside of the file: "train.steps=200", the value in TOML syntax or a bare word,
+// which is a string.
+struct ConfigOverride {
+  ConfigOverride(std::string given) : text(given), origin(std::move(given)) {}
+  ConfigOverride(std::string given, std::string from)
+      : text(std::move(given)), origin(std::move(from)) {}
+  std::string text;
+  std::string origin;  // what errors name: "--steps 200"
+};
+
+// The problem is in an override, not in the file.
+class OverrideError : public Error {
+ public:
+  using Error::Error;
+};
+
+// Reads a TOML file and applies overrides. Throws Error with file, line and key for syntax errors,
+// unknown keys (naming the nearest), wrong types and values out of range: every such problem of the
+// file at once, a line each. Throws OverrideError for those of overrides.
 RunConfig load_run_config(const std::filesystem::path& path,
-                          std::span<const std::string> overrides);
+                          std::span<const ConfigOverride> overrides);
 RunConfig parse_run_config(std::string_view toml, const std::string& name,
-                           std::span<const std::string> overrides);
+                           std::span<const ConfigOverride> overrides);
 
 std::vector<ConfigKey> config_keys(const RunConfig& config);
 std::string to_toml(const RunConfig& config);  // the resolved config; reads back as the same

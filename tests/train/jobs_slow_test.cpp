@@ -13,7 +13,9 @@ namespace {
 using train::Outcome;
 
 train::RunConfig shipped(const char* name, const std::vector<std::string>& overrides) {
-  return train::load_run_config(source_root() / "configs" / name, overrides);
+  return train::load_run_config(
+      source_root() / "configs" / name,
+      std::vector<train::ConfigOverride>(overrides.begin(), overrides.end()));
 }
 
 // The loss before updates 0, 1, 2, 3 with correct gradients, in fp64 (golden/make_layer_golden.py

@@ -175,10 +175,10 @@ TEST_F(TrainProcess, MistakesAreToldWithTheirPlace) {
     const char* part;
   };
   const std::vector<Case> cases = {
-      {{"--set", "train.stepz=3"}, 1, "did you mean train.steps?"},
-      {{"--steps", "many"}, 1, "train.steps is a string"},
-      {{"--engine", "gpu"}, 1, "gpu"},
-      {{"--partition", "seven"}, 1, "merged"},
+      {{"--set", "train.stepz=3"}, 2, "did you mean train.steps?"},
+      {{"--steps", "many"}, 2, "--steps many: 'many' is not an integer"},
+      {{"--engine", "gpu"}, 2, "--engine gpu"},
+      {{"--partition", "seven"}, 2, "merged"},
       {{"--set", "data.source=pairs", "--set", "data.path=/nonexistent"}, 1, "/nonexistent"},
       {{"--resume", "--out", "/nonexistent/run"}, 1, "there is no run to resume"},
       {{"--init", "/nonexistent.safetensors", "--out", folder("init")},

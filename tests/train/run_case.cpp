@@ -19,7 +19,7 @@ train::RunConfig tiny_config(const std::vector<std::string>& overrides) {
       "[train]\nsteps = 16\naccumulate = 3\nvalidate_every = 2\ncheckpoint_steps = 0\n"
       "checkpoint_minutes = 0\nloss_scale_growth_interval = 2\ninitial_loss_scale = 1024\n"
       "[engine]\nname = \"reference\"\nthreads = 1\n",
-      "tiny.toml", overrides);
+      "tiny.toml", std::vector<train::ConfigOverride>(overrides.begin(), overrides.end()));
 }
 
 train::TrainResult RunCase::start(bool resume) {

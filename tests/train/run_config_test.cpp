@@ -15,7 +15,8 @@ namespace {
 constexpr const char* kModel = "[model]\ndim = 8\nhidden = 16\nheads = 2\nseq = 4\n";
 
 RunConfig parse(const std::string& text, const std::vector<std::string>& overrides = {}) {
-  return parse_run_config(text, "c.toml", overrides);
+  return parse_run_config(text, "c.toml",
+                          std::vector<ConfigOverride>(overrides.begin(), overrides.end()));
 }
 
 TEST(RunConfig, ReadsTablesAndKeepsDefaults) {
@@ -125,12 +126,22 @@ TEST(RunConfig, HostileConfigsAreToldWhy) {
       {"[engine]\nthreads = -1", {}, {"engine.threads = -1 is out of range"}},
       {"[engine]\npack_io = 1", {}, {"engine.pack_io is an integer", "true or false"}},
       {"[data]\nseed = 4294967296", {}, {"data.seed"}},
-      {"", {"train.steps"}, {"--set train.steps", "KEY=VALUE"}},
+      {"", {"train.steps"}, {"train.steps", "KEY=VALUE"}},
       {"", {"=4"}, {"KEY=VALUE"}},
-      {"", {"train.stepz=4"}, {"--set train.stepz=4", "train.steps"}},
-      {"", {"train.steps=four"}, {"train.steps is a string"}},
-      {"", {"train.steps=1\ntrain.keep=2"}, {"train.steps is a string"}},
-      {"", {"model.heads=3"}, {"c.toml", "model.heads"}},
+      {"", {"train.stepz=4"}, {"train.stepz=4", "train.steps"}},
+      {"", {"train.steps=four"}, {"train.steps=four: 'four' is not an integer"}},
+      {"", {"train.steps=1\ntrain.keep=2"}, {"is not an integer"}},
+      {"", {"train.steps=99999999999999999999"}, {"the number is too large"}},
+      {"", {"train.steps=-99999999999999999999"}, {"the number is too large"}},
+      {"", {"train.steps="}, {"'' is not an integer"}},
+      {"", {"engine.name=gpu"}, {"engine.name", "auto, reference, cpu"}},
+      {"", {"engine.partition=seven"}, {"engine.partition", "expected six, merged"}},
+      {"[data]\nsource = \"web\"", {}, {"c.toml:7", "original, teacher, pairs"}},
+      {"[train]\nstep = 4\nkeep = 0\n[engine]\nthread = 1",
+       {},
+       {"3 problems", "c.toml:7: unknown key train.step;", "c.toml:8: train.keep = 0",
+        "c.toml:10: unknown key engine.thread;"}},
+      {"", {"model.heads=3"}, {"c.toml with model.heads=3", "3 heads do not divide"}},
       {"", {"model.rope=true"}, {"model.rope"}},
       {"", {"model.batch=2"}, {"model.batch"}},
   };
@@ -151,7 +162,28 @@ TEST(RunConfig, EmptyFileNamesTheMissingSize) {
     parse("");
     FAIL();
   } catch (const Error& error) {
-    EXPECT_NE(std::string(error.what()).find("model.dim"), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find("model.dim: it is not given"), std::string::npos)
+        << error.what();
+  }
+}
+
+TEST(RunConfig, ErrorsTellTheFileFromTheOverride) {
+  const std::string bad = std::string(kModel) + "[train]\nsteps = 0\n";
+  const std::vector<ConfigOverride> flag = {{"train.steps=-3", "--steps -3"}};
+  try {
+    parse_run_config(kModel, "c.toml", flag);
+    FAIL();
+  } catch (const OverrideError& error) {
+    EXPECT_EQ(error.where(), "--steps -3");
+    EXPECT_EQ(error.problem(), "train.steps = -3 is out of range");
+  }
+  try {
+    parse_run_config(bad, "c.toml", flag);
+    FAIL();
+  } catch (const OverrideError& error) {
+    FAIL() << error.what();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.where(), "c.toml:7");
   }
 }
 
