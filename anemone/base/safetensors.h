@@ -33,6 +33,7 @@ class SafetensorsReader {
   SafetensorsReader(std::span<const std::byte> bytes, const std::string& name);  // not owned
 
   const std::map<std::string, TensorView, std::less<>>& tensors() const { return tensors_; }
+  const std::string& name() const { return name_; }    // of the file
   const TensorView& get(std::string_view name) const;  // Error naming what there is
   const std::map<std::string, std::string, std::less<>>& metadata() const { return metadata_; }
 

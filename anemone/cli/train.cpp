@@ -24,6 +24,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// CLI11 takes an empty value for none.
+void refuse_empty(const CLI::Option* option, const std::string& value) {
+  if (option->count() > 0 && value.empty())
+    throw UsageError("the value is empty", option->get_name());
+}
+
 struct TrainFlags {
   ConfigFlags config;
   std::string out, init;
@@ -141,7 +147,7 @@ int conclude(const TrainFlags& flags, const fs::path& out, const train::TrainRes
     case train::Outcome::time_is_up:
     case train::Outcome::interrupted:
       fmt::print("{}\n", result.message);
-      if (result.step > 0)
+      if (result.step > 0 || flags.resume)
         fmt::print("go on with: {}\n", resume_command(flags, out));
       else
         fmt::print("nothing was done yet\n");
@@ -190,9 +196,10 @@ int run(TrainFlags& flags) {
 Run setup(CLI::App& app) {
   auto flags = std::make_shared<TrainFlags>();
   flags->config.declare(app, {});
-  app.add_option("--out", flags->out,
-                 "Run folder (default: runs/CONFIG, with a number behind it if that is taken)")
-      ->type_name("DIR");
+  CLI::Option* out =
+      app.add_option("--out", flags->out,
+                     "Run folder (default: runs/CONFIG, with a number behind it if that is taken)");
+  out->type_name("DIR");
   CLI::Option* resume =
       app.add_flag("--resume", flags->resume, "Go on with the run in --out, bit for bit");
   app.add_option("--init", flags->init,
@@ -201,7 +208,10 @@ Run setup(CLI::App& app) {
       ->excludes(resume);
   app.add_flag("--print-config", flags->print_config, "Print the resolved config, and do nothing");
   app.add_option("--continued", flags->continued)->group("");
-  return [flags] { return run(*flags); };
+  return [flags, out] {
+    refuse_empty(out, flags->out);
+    return run(*flags);
+  };
 }
 
 }  // namespace

@@ -86,7 +86,8 @@ class PairsSource final : public DataSource {
 
 }  // namespace
 
-std::unique_ptr<DataSource> make_pairs_source(const RunConfig& config, engine::Engine&) {
+std::unique_ptr<DataSource> make_pairs_source(const RunConfig& config, engine::Engine&,
+                                              const Poll&) {
   if (config.data.path.empty())
     throw Error("data.path is empty", "", "a safetensors file with x and y of shape [N, dim, seq]");
   return std::make_unique<PairsSource>(config);

@@ -16,7 +16,7 @@ namespace {
 
 struct SourceRow {
   std::string_view name;
-  std::unique_ptr<DataSource> (*make)(const RunConfig&, engine::Engine&);
+  std::unique_ptr<DataSource> (*make)(const RunConfig&, engine::Engine&, const Poll&);
   bool original_weights;
 };
 
@@ -92,12 +92,14 @@ std::int64_t SampleOrder::sample(std::int64_t step) {
   return order_[static_cast<std::size_t>(step % samples)];
 }
 
-std::unique_ptr<DataSource> make_original_source(const RunConfig& config, engine::Engine&) {
+std::unique_ptr<DataSource> make_original_source(const RunConfig& config, engine::Engine&,
+                                                 const Poll&) {
   return std::make_unique<OriginalSource>(config);
 }
 
-std::unique_ptr<DataSource> make_data_source(const RunConfig& config, engine::Engine& host_engine) {
-  return row_of(config).make(config, host_engine);
+std::unique_ptr<DataSource> make_data_source(const RunConfig& config, engine::Engine& host_engine,
+                                             const Poll& poll) {
+  return row_of(config).make(config, host_engine, poll);
 }
 
 std::vector<std::string_view> data_source_names() {

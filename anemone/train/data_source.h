@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -25,9 +26,13 @@ class DataSource {
   virtual std::string describe() const = 0;  // "original: one sample, drand48 seed 42"
 };
 
+// Called now and then while a source is made; what it throws ends the making.
+using Poll = std::function<void()>;
+
 // Sources are rows of a table; Error naming them for an unknown one. `host_engine` labels the
 // teacher's samples; it is not kept.
-std::unique_ptr<DataSource> make_data_source(const RunConfig& config, engine::Engine& host_engine);
+std::unique_ptr<DataSource> make_data_source(const RunConfig& config, engine::Engine& host_engine,
+                                             const Poll& poll = {});
 
 std::vector<std::string_view> data_source_names();
 
@@ -49,8 +54,8 @@ class SampleOrder {
 };
 
 // The rows' factories.
-std::unique_ptr<DataSource> make_original_source(const RunConfig&, engine::Engine&);
-std::unique_ptr<DataSource> make_teacher_source(const RunConfig&, engine::Engine&);
-std::unique_ptr<DataSource> make_pairs_source(const RunConfig&, engine::Engine&);
+std::unique_ptr<DataSource> make_original_source(const RunConfig&, engine::Engine&, const Poll&);
+std::unique_ptr<DataSource> make_teacher_source(const RunConfig&, engine::Engine&, const Poll&);
+std::unique_ptr<DataSource> make_pairs_source(const RunConfig&, engine::Engine&, const Poll&);
 
 }  // namespace anemone::train

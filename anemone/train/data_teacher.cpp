@@ -16,14 +16,14 @@ namespace {
 
 class TeacherSource final : public DataSource {
  public:
-  TeacherSource(const RunConfig& config, engine::Engine& host_engine)
+  TeacherSource(const RunConfig& config, engine::Engine& host_engine, const Poll& poll)
       : seed_(config.data.seed),
         samples_(config.data.samples),
         held_out_(config.data.held_out),
         elements_(static_cast<std::size_t>(config.model.dim * config.model.seq)),
         labels_(elements_ * static_cast<std::size_t>(samples_ + held_out_)),
         order_(samples_, static_cast<std::uint64_t>(config.train.seed)) {
-    label_all(config, host_engine);
+    label_all(config, host_engine, poll);
   }
 
   std::int64_t samples() const override { return samples_; }
@@ -59,7 +59,7 @@ class TeacherSource final : public DataSource {
     std::copy(stored.begin(), stored.end(), target.begin());
   }
 
-  void label_all(const RunConfig& config, engine::Engine& host_engine) {
+  void label_all(const RunConfig& config, engine::Engine& host_engine, const Poll& poll) {
     nn::ModelConfig model = config.model;
     model.dtype = DType::fp32;
     nn::StepGraph graph = nn::layer_step(model, host_engine.traits().default_partition);
@@ -72,6 +72,7 @@ class TeacherSource final : public DataSource {
     StepRunner runner(std::move(graph), host_engine, host_engine, teacher, options);
     std::vector<float> x(elements_);
     for (std::int64_t sample = 0; sample < samples_ + held_out_; ++sample) {
+      if (poll) poll();
       make_input(sample, x);
       const StepResult result = runner.run(x, x, 1, /*accumulate=*/false);
       if (!result.status.ok()) throw Error("labelling samples failed: " + result.status.message);
@@ -90,8 +91,8 @@ class TeacherSource final : public DataSource {
 }  // namespace
 
 std::unique_ptr<DataSource> make_teacher_source(const RunConfig& config,
-                                                engine::Engine& host_engine) {
-  return std::make_unique<TeacherSource>(config, host_engine);
+                                                engine::Engine& host_engine, const Poll& poll) {
+  return std::make_unique<TeacherSource>(config, host_engine, poll);
 }
 
 }  // namespace anemone::train

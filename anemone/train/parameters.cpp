@@ -127,7 +127,7 @@ void ParameterList::load(const SafetensorsReader& reader, bool with_gradient) {
   }
 }
 
-void ParameterList::load_values(const SafetensorsReader& reader) {
+void ParameterList::load_values(const SafetensorsReader& reader) try {
   // A checkpoint's tensors.safetensors is taken too: its weights carry a prefix and have
   // companions.
   const bool checkpoint =
@@ -142,6 +142,10 @@ void ParameterList::load_values(const SafetensorsReader& reader) {
                                    [&](const Parameter& p) { return p.spec.name == name; });
     if (!known) throw Error(fmt::format("tensor {} is no parameter of this model", name));
   }
+} catch (const Error& error) {
+  if (error.where() == reader.name()) throw;
+  throw Error(error.where().empty() ? error.problem() : error.where() + ": " + error.problem(),
+              reader.name(), error.expected());
 }
 
 double Drand48::next() {

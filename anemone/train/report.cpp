@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "anemone/base/counted.h"
 #include "anemone/train/json_number.h"
 
 namespace anemone::train {
@@ -116,7 +117,7 @@ std::string to_text(const Report& r) {
   text += "Report\n";
   line("steps",
        fmt::format(
-           "{} in {} updates{}", r.steps, r.updates,
+           "{} in {}{}", r.steps, counted(r.updates, "update"),
            r.skipped_updates == 0 ? "" : fmt::format(", {} of them discarded", r.skipped_updates)));
   line("loss", loss_text(r.first_loss) + " -> " + loss_text(r.last_loss));
   if (!std::isfinite(r.last_loss))

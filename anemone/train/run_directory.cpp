@@ -58,25 +58,25 @@ void write_owner(int descriptor, const fs::path& path) {
   }
 }
 
-// create_directories, each new name made durable.
-void create_durably(const fs::path& path) {
+// create_directories, each new name made durable. False if it was there.
+bool create_durably(const fs::path& path) {
   std::error_code error;
-  if (fs::is_directory(path, error)) return;
+  if (fs::is_directory(path, error)) return false;
+  if (fs::exists(path, error)) throw Error("this is not a folder", path.string());
   const fs::path parent = path.parent_path();
   if (!parent.empty() && parent != path) create_durably(parent);
   if (!fs::create_directory(path, error) && !fs::is_directory(path)) {
-    throw Error(fmt::format("cannot create this folder: {}",
-                            error ? error.message() : "it is not a folder"),
-                path.string());
+    throw Error(fmt::format("cannot create this folder: {}", error.message()), path.string());
   }
   if (Status status = sync_directory(parent); !status.ok()) throw Error(status.message);
+  return true;
 }
 
 }  // namespace
 
 RunDirectory::RunDirectory(fs::path path) : path_(fs::absolute(path).lexically_normal()) {
   if (!path_.has_filename()) path_ = path_.parent_path();
-  create_durably(path_);
+  new_ = create_durably(path_);
   const fs::path lock_path = path_ / "lock";
   lock_ = inherited_lock(lock_path);
   if (lock_ < 0) lock_ = ::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
@@ -100,6 +100,14 @@ RunDirectory::RunDirectory(fs::path path) : path_(fs::absolute(path).lexically_n
 
 RunDirectory::~RunDirectory() {
   if (lock_ >= 0) ::close(lock_);
+}
+
+void RunDirectory::discard_if_new() {
+  if (!new_) return;
+  std::error_code ignored;
+  for (const fs::path& file : {config_path(), metrics_path(), path_ / "lock"})
+    fs::remove(file, ignored);
+  fs::remove(path_, ignored);  // only an empty folder goes
 }
 
 void RunDirectory::keep_for_exec() {

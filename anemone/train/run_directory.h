@@ -24,6 +24,10 @@ class RunDirectory {
   RunDirectory(const RunDirectory&) = delete;
   RunDirectory& operator=(const RunDirectory&) = delete;
 
+  // For a run that did not begin: removes the folder, if this object made it, with the lock, config
+  // and metrics in it; nothing else is touched.
+  void discard_if_new();
+
   // From now on only the end of the process, or the process it becomes, lets go of the lock. Call
   // just before exec, while no other thread reads the environment.
   void keep_for_exec();
@@ -35,6 +39,7 @@ class RunDirectory {
 
  private:
   std::filesystem::path path_;
+  bool new_ = false;  // the folder was not there before
   int lock_ = -1;
 };
 

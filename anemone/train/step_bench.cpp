@@ -75,7 +75,7 @@ class Bench {
                                            *pool_);
     x_.resize(static_cast<std::size_t>(config.model.dim * config.model.seq));
     target_.resize(x_.size());
-    make_original_source(config, host)->training(0, x_, target_);
+    make_original_source(config, host, {})->training(0, x_, target_);
   }
 
   StepBench run() {

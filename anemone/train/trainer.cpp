@@ -6,6 +6,7 @@
 
 #include <cmath>
 
+#include "anemone/base/counted.h"
 #include "anemone/base/file.h"
 #include "anemone/train/json_number.h"
 #include "anemone/train/optimizer.h"
@@ -75,7 +76,8 @@ bool TrainLoop::must_stop() {
   if (const int signal = s_.signal(); signal != 0) {
     if (!s_.is_saved() && !save_or_fail()) return true;
     result_.signal = signal;
-    end(Outcome::interrupted, fmt::format("stopped by a signal after {} steps", s_.state.step));
+    end(Outcome::interrupted,
+        fmt::format("stopped by a signal after {}", counted(s_.state.step, "step")));
     return true;
   }
   if (config_.max_minutes <= 0) return false;
@@ -83,8 +85,8 @@ bool TrainLoop::must_stop() {
   // At least one step a process, so that short limits still get on.
   if (spent < config_.max_minutes * 60 || s_.state.step == start_step_) return false;
   if (!s_.is_saved() && !save_or_fail()) return true;
-  end(Outcome::time_is_up, fmt::format("train.max_minutes = {} is up after {} steps",
-                                       config_.max_minutes, s_.state.step));
+  end(Outcome::time_is_up, fmt::format("train.max_minutes = {} is up after {}", config_.max_minutes,
+                                       counted(s_.state.step, "step")));
   return true;
 }
 
@@ -223,6 +225,8 @@ void TrainLoop::validate() {
   const Clock::time_point start = Clock::now();
   double sum = 0;
   for (std::int64_t index = 0; index < s_.data->held_out(); ++index) {
+    // What is due stays due: it is done again after the resume.
+    if (s_.signal() != 0 && must_stop()) return;
     s_.data->validation(index, s_.x, s_.target);
     const StepResult step = s_.runner->run(s_.x, s_.target, 1, /*accumulate=*/false);
     if (!step.status.ok()) {
@@ -237,7 +241,8 @@ void TrainLoop::validate() {
       fmt::format(R"({{"type":"validation","step":{},"update":{},"samples":{},"loss":{},"ms":{}}})",
                   s_.state.step, s_.state.update, s_.data->held_out(), json_number(loss),
                   json_number(1e3 * seconds_since(start))));
-  s_.message(fmt::format("validation loss {:.8f} after {} updates", loss, s_.state.update));
+  s_.message(
+      fmt::format("validation loss {:.8f} after {}", loss, counted(s_.state.update, "update")));
 }
 
 void TrainLoop::checkpoint_if_due() {
@@ -281,9 +286,19 @@ void TrainLoop::report_progress(double loss, double milliseconds) {
 
 TrainResult train(const TrainerOptions& options) {
   Session session(options);
-  session.open();
-  TrainResult result = TrainLoop(session).run();
+  TrainResult result;
+  try {
+    session.open();
+  } catch (const StopRequested& stop) {
+    result.outcome = Outcome::interrupted;
+    result.signal = stop.signal;
+    result.message = "stopped by a signal before the first step";
+    return result;
+  }
+  result = TrainLoop(session).run();
   result.report = session.make_report();
+  if (result.outcome == Outcome::interrupted && session.state.step == 0)
+    session.directory->discard_if_new();
   if (result.outcome == Outcome::finished) {
     const Status status =
         write_file_atomically(session.directory->report_path(), to_json(result.report));

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "anemone/base/counted.h"
 #include "anemone/base/cpu_features.h"
 #include "anemone/base/file.h"
 #include "anemone/base/system_info.h"
@@ -50,6 +51,20 @@ engine::Engine& host_engine_of(engine::Engine& engine, int threads,
 Session::Session(const TrainerOptions& given) : options(given), config(given.config) {}
 
 void Session::open() {
+  try {
+    prepare();
+  } catch (...) {
+    metrics.reset();
+    if (directory) directory->discard_if_new();
+    throw;
+  }
+}
+
+void Session::throw_if_stopped() const {
+  if (const int number = signal(); number != 0) throw StopRequested{number};
+}
+
+void Session::prepare() {
   if (options.resume && !fs::exists(options.out))
     throw Error("there is no run to resume", options.out.string(), "a run folder");
   directory = std::make_unique<RunDirectory>(options.out);
@@ -68,15 +83,17 @@ void Session::open() {
   nn::StepGraph graph = nn::layer_step(config.model, partition);
   check_compile_limit(graph);
   parameters = std::make_unique<ParameterList>(graph.parameters);
-  data = make_data_source(config, *host_engine);
+  data = make_data_source(config, *host_engine, [this] { throw_if_stopped(); });
   x.resize(static_cast<std::size_t>(config.model.dim * config.model.seq));
   target.resize(x.size());
   peak = options.peak != nullptr ? *options.peak : compute::measure_peak(*pool);
+  throw_if_stopped();
   if (loaded)
     resume(*loaded);
   else
     start_new();
   compile(std::move(graph));
+  throw_if_stopped();
   open_metrics(loaded.has_value());
   state.config = to_toml(config);
   state.environment = environment();
@@ -170,8 +187,10 @@ void Session::resume(LoadedCheckpoint& loaded) {
   wall_before = state.wall_seconds;
   saved = {state.step, state.update, state.validation_due};
   report_environment_changes(state.environment);
-  message(fmt::format("resuming after {} steps and {} updates, from {}", state.step, state.update,
-                      where));
+  message(fmt::format("resuming after {} and {}, from {}", counted(state.step, "step"),
+                      counted(state.update, "update"), where));
+  if (state.step >= static_cast<std::uint64_t>(config.train.steps))
+    message(fmt::format("train.steps = {} in all: nothing is left to do", config.train.steps));
 }
 
 void Session::compile(nn::StepGraph graph) {
@@ -184,8 +203,16 @@ void Session::compile(nn::StepGraph graph) {
 }
 
 void Session::open_metrics(bool resumed) {
-  metrics =
-      std::make_unique<MetricsLog>(directory->metrics_path(), resumed ? state.metrics_offset : 0);
+  const std::filesystem::path path = directory->metrics_path();
+  try {
+    metrics = std::make_unique<MetricsLog>(path, resumed ? state.metrics_offset : 0);
+  } catch (const Error& error) {
+    // The checkpoint holds all that training needs: a lost log is no reason to lose it too.
+    if (!resumed) throw;
+    metrics = std::make_unique<MetricsLog>(path, 0);
+    message(fmt::format("the metrics before step {} are lost ({}): a new log begins here",
+                        state.step, error.what()));
+  }
   nlohmann::ordered_json line;
   line["type"] = resumed ? "resume" : "run";
   line["version"] = kMetricsVersion;

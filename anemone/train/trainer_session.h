@@ -26,10 +26,16 @@ inline double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
+// Thrown while a session is opened, once a signal asks to stop.
+struct StopRequested {
+  int signal = 0;
+};
+
 struct Session {
   explicit Session(const TrainerOptions& options);
 
-  // Locks the folder, loads or initializes, checks the compile budget, compiles. Throws Error.
+  // Locks the folder, loads or initializes, checks the compile budget, compiles. Throws Error or
+  // StopRequested; a folder that was made for nothing is removed then.
   void open();
 
   Status save();  // a checkpoint of the present state
@@ -68,6 +74,8 @@ struct Session {
   std::vector<float> x, target;
 
  private:
+  void prepare();
+  void throw_if_stopped() const;
   void make_engines();
   void check_compile_limit(const nn::StepGraph& graph) const;
   void start_new();

@@ -94,6 +94,19 @@ TEST_F(TrainProcess, SignalsEndARunWithACheckpointAndItResumesBitForBit) {
   }
 }
 
+TEST_F(TrainProcess, OneSignalBeforeTheFirstStepEndsItToo) {
+  const std::string out = folder("early");
+  // Labelling so many samples takes minutes.
+  Process process(command({"--out", out, "--set", "data.source=teacher", "--set",
+                           "data.samples=100000", "--engine", "reference"}));
+  for (int i = 0; i < 1000 && !fs::exists(fs::path(out) / "lock"); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  process.signal(SIGTERM);
+  EXPECT_EQ(process.wait(), 143);
+  EXPECT_NE(process.output().find("nothing was done yet"), std::string::npos) << process.output();
+  EXPECT_FALSE(fs::exists(out));
+}
+
 TEST_F(TrainProcess, ASecondSignalEndsAtOnce) {
   const std::string out = folder("run");
   // The reference engine at this size needs seconds for a step: the first signal finds it busy.
@@ -185,6 +198,7 @@ TEST_F(TrainProcess, MistakesAreToldWithTheirPlace) {
        1,
        "/nonexistent.safetensors"},
       {{"--what"}, 2, "--what"},
+      {{"--out", ""}, 2, "--out"},
   };
   for (const Case& bad : cases) {
     std::vector<std::string> more = bad.more;

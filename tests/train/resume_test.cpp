@@ -2,6 +2,7 @@
 // beside a changed config.
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "anemone/base/error.h"
@@ -99,6 +100,7 @@ TEST(Resume, FinishedRunHasNothingToDo) {
   const std::vector<float> weights = done.weights();
   const train::TrainResult again = done.resume();
   EXPECT_EQ(again.outcome, Outcome::finished);
+  EXPECT_TRUE(done.said("nothing is left to do"));
   EXPECT_EQ(again.report.steps, 16U);
   EXPECT_EQ(done.weights(), weights);
 }
@@ -130,6 +132,23 @@ TEST(Resume, ANewRunDoesNotOverwriteAnOldOne) {
     EXPECT_NE(std::string(error.what()).find("--resume"), std::string::npos) << error.what();
   }
   EXPECT_EQ(run.resume().outcome, Outcome::finished);
+}
+
+TEST(Resume, LostMetricsDoNotLoseTheRun) {
+  RunCase whole;
+  ASSERT_EQ(whole.run().outcome, Outcome::finished);
+  const std::vector<double> losses = whole.losses();
+  for (const char* what : {"gone", "empty", "another"}) {
+    SCOPED_TRACE(what);
+    RunCase run;
+    ASSERT_EQ(run.run_until(6, false).outcome, Outcome::interrupted);
+    std::filesystem::remove(run.metrics());
+    if (what != std::string("gone")) std::ofstream(run.metrics()) << (*what == 'a' ? "x\n" : "");
+    ASSERT_EQ(run.resume().outcome, Outcome::finished);
+    EXPECT_TRUE(run.said("the metrics before step 6 are lost"));
+    EXPECT_EQ(run.losses(), std::vector<double>(losses.begin() + 6, losses.end()));
+    EXPECT_EQ(run.weights(), whole.weights());
+  }
 }
 
 TEST(Resume, WithoutARunThereIsNothingToResume) {

@@ -38,6 +38,20 @@ TEST(RunDirectory, RefusesAFileInItsPlace) {
   EXPECT_THROW(RunDirectory(folder.path() / "run/deeper"), Error);
 }
 
+TEST(RunDirectory, DiscardsOnlyWhatItMade) {
+  const test::TemporaryDirectory folder;
+  const auto fresh = folder.path() / "a/fresh", used = folder.path() / "used";
+  RunDirectory(fresh).discard_if_new();
+  EXPECT_FALSE(std::filesystem::exists(fresh));
+  std::filesystem::create_directory(used);
+  RunDirectory(used).discard_if_new();
+  EXPECT_TRUE(std::filesystem::exists(used));
+  RunDirectory with_more(folder.path() / "more");
+  ASSERT_EQ(write_file_atomically(with_more.path() / "mine", "x").message, "");
+  with_more.discard_if_new();
+  EXPECT_TRUE(std::filesystem::exists(with_more.path() / "mine"));
+}
+
 // Exit status of a child that runs `action`; its stdout and destructors are not ours.
 template <typename Action>
 int run_in_child(Action action) {

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <cmath>
 #include <fstream>
@@ -309,6 +310,47 @@ TEST_F(Trainer, InitialWeightsFromACheckpoint) {
   second.options.init = train::CheckpointStore(first.options.out, 1).load_latest()->directory;
   ASSERT_EQ(second.run().outcome, Outcome::finished);
   EXPECT_EQ(second.weights(), first.weights());
+}
+
+TEST_F(Trainer, InitialWeightsOfAnotherShapeAreNamedAndLeaveNoFolder) {
+  RunCase first;
+  ASSERT_EQ(first.run().outcome, Outcome::finished);
+  RunCase other({"model.hidden=24"});
+  other.options.init = train::CheckpointStore(first.options.out, 1).load_latest()->directory;
+  try {
+    other.run();
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find(other.options.init.string()), std::string::npos)
+        << error.what();
+  }
+  EXPECT_FALSE(std::filesystem::exists(other.options.out));
+}
+
+// While samples are labelled, in the first validation, before the first step.
+TEST_F(Trainer, AnEarlySignalStopsSoonAndLeavesNoFolder) {
+  for (const int polls : {0, 3, 8, 9, 10}) {
+    SCOPED_TRACE(polls);
+    RunCase run;
+    int polled = 0;
+    run.options.pending_signal = [&] { return polled++ >= polls ? SIGTERM : 0; };
+    const train::TrainResult result = run.run();
+    EXPECT_EQ(result.outcome, Outcome::interrupted);
+    EXPECT_EQ(result.signal, SIGTERM);
+    EXPECT_EQ(result.step, 0U);
+    EXPECT_LE(polled, polls + 2);
+    EXPECT_FALSE(std::filesystem::exists(run.options.out));
+  }
+}
+
+TEST_F(Trainer, ASignalInAValidationLeavesItDue) {
+  RunCase whole, run;
+  ASSERT_EQ(whole.run().outcome, Outcome::finished);
+  // Once the last step is done, only the last validation is left.
+  ASSERT_EQ(run.run_until(16, false).outcome, Outcome::interrupted);
+  EXPECT_EQ(run.lines("validation").size(), 3U);
+  ASSERT_EQ(run.resume().outcome, Outcome::finished);
+  EXPECT_EQ(train::compare_metrics(run.metrics(), whole.metrics()), std::vector<std::string>{});
 }
 
 TEST_F(Trainer, SeedsDecideWeightsAndOrder) {
