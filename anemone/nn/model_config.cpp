@@ -22,7 +22,7 @@ constexpr std::int64_t kMaxLayers = 1024;
 }
 
 void check_size(const char* key, std::int64_t value) {
-  if (value == 0) reject(key, "it is not given", fmt::format("1 to {}", kMaxSize));
+  if (value == 0) reject(key, "it is 0 or not given", fmt::format("1 to {}", kMaxSize));
   if (value >= 1 && value <= kMaxSize) return;
   reject(key, fmt::format("{} is out of range", value), fmt::format("1 to {}", kMaxSize));
 }

@@ -109,11 +109,11 @@ TEST_F(ExportCommand, TakesTheWeightsOfAFile) {
 
 TEST_F(ExportCommand, SaysWhatIsWrong) {
   std::string printed;
-  EXPECT_EQ(run({"--partition", "seven"}, &printed), 1);
+  EXPECT_EQ(run({"--partition", "seven"}, &printed), 2);
   EXPECT_NE(printed.find("six, merged"), std::string::npos) << printed;
   EXPECT_EQ(run({"--checkpoint", folder() / "nowhere"}, &printed), 1);
   EXPECT_NE(printed.find("nowhere"), std::string::npos) << printed;
-  EXPECT_EQ(run({"--set", "model.heads=5"}, &printed), 1);
+  EXPECT_EQ(run({"--set", "model.heads=5"}, &printed), 2);
   EXPECT_NE(printed.find("model.heads"), std::string::npos) << printed;
   EXPECT_EQ(run({"--io", "boxed"}, &printed), 2);
 }

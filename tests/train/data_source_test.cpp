@@ -163,7 +163,9 @@ TEST_F(Pairs, OtherFilesAreRefused) {
 }
 
 TEST_F(Sources, UnknownOneNamesThoseThereAre) {
-  const std::string message = refusal(config({"data.source=internet"}));
+  RunConfig run = config({});
+  run.data.source = "internet";
+  const std::string message = refusal(run);
   EXPECT_NE(message.find("original, teacher, pairs"), std::string::npos) << message;
 }
 

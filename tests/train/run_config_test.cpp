@@ -162,7 +162,7 @@ TEST(RunConfig, EmptyFileNamesTheMissingSize) {
     parse("");
     FAIL();
   } catch (const Error& error) {
-    EXPECT_NE(std::string(error.what()).find("model.dim: it is not given"), std::string::npos)
+    EXPECT_NE(std::string(error.what()).find("model.dim: it is 0 or not given"), std::string::npos)
         << error.what();
   }
 }
