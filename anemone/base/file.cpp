@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <system_error>
 #include <utility>
 
 namespace anemone {
@@ -36,6 +37,7 @@ std::size_t regular_file_size(int descriptor, const std::filesystem::path& path)
   struct stat info {};
   if (::fstat(descriptor, &info) != 0)
     throw Error("cannot read: " + system_reason(), path.string());
+  if (S_ISDIR(info.st_mode)) throw Error("is a folder", path.string(), "a file");
   if (!S_ISREG(info.st_mode)) throw Error("not a regular file", path.string());
   return static_cast<std::size_t>(info.st_size);
 }
@@ -46,12 +48,28 @@ int open_for_reading(const std::filesystem::path& path) {
   return descriptor;
 }
 
-// fsync alone does not reach the medium on macOS.
+// fsync alone does not reach the medium on macOS. A pipe or a terminal has none (EINVAL).
 int flush_to_medium(int descriptor) {
 #if defined(F_FULLFSYNC)
   if (::fcntl(descriptor, F_FULLFSYNC) == 0) return 0;
 #endif
-  return ::fsync(descriptor);
+  return ::fsync(descriptor) == 0 || errno == EINVAL ? 0 : -1;
+}
+
+Status write_parts(FileWriter& writer, std::initializer_list<std::string_view> parts) {
+  for (const std::string_view part : parts) writer.write(part);
+  return writer.finish();
+}
+
+Status replace_file(const std::filesystem::path& path,
+                    std::initializer_list<std::string_view> parts) {
+  auto temporary = path;
+  temporary += ".tmp";
+  FileWriter writer(temporary, path);
+  Status status = write_parts(writer, parts);
+  if (status.ok()) status = rename_durably(temporary, path);
+  if (!status.ok()) ::unlink(temporary.c_str());
+  return status;
 }
 
 }  // namespace
@@ -60,6 +78,19 @@ std::string read_text_file(const std::filesystem::path& path) {
   const MappedFile file(path);
   const auto bytes = file.bytes();
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+std::string read_to_end(int descriptor, const std::string& name) {
+  constexpr std::size_t kStep = std::size_t{1} << 16;
+  std::string text;
+  while (true) {
+    const std::size_t size = text.size();
+    text.resize(size + kStep);
+    const ssize_t count = ::read(descriptor, text.data() + size, kStep);
+    if (count < 0 && errno != EINTR) throw Error("cannot read: " + system_reason(), name);
+    text.resize(size + static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
+    if (count == 0) return text;
+  }
 }
 
 MappedFile::MappedFile(const std::filesystem::path& path) {
@@ -84,7 +115,8 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   return *this;
 }
 
-FileWriter::FileWriter(const std::filesystem::path& path) : path_(path) {
+FileWriter::FileWriter(const std::filesystem::path& path, const std::filesystem::path& shown)
+    : shown_(shown.empty() ? path : shown) {
   descriptor_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (descriptor_ < 0) fail("create");
 }
@@ -95,7 +127,7 @@ FileWriter::~FileWriter() {
 
 void FileWriter::fail(const char* action) {
   if (status_.ok()) {
-    status_ = Status::failure(path_.string() + ": cannot " + action + ": " + system_reason());
+    status_ = Status::failure(shown_.string() + ": cannot " + action + ": " + system_reason());
   }
 }
 
@@ -124,12 +156,19 @@ Status FileWriter::finish() {
 }
 
 Status write_file_atomically(const std::filesystem::path& path, std::string_view contents) {
-  auto temporary = path;
-  temporary += ".tmp";
-  FileWriter writer(temporary);
-  writer.write(contents);
-  if (Status status = writer.finish(); !status.ok()) return status;
-  return rename_durably(temporary, path);
+  return replace_file(path, {contents});
+}
+
+Status write_file(const std::filesystem::path& path,
+                  std::initializer_list<std::string_view> parts) {
+  std::error_code error;  // of a path that is not there: none yet
+  const auto type = std::filesystem::symlink_status(path, error).type();
+  if (type == std::filesystem::file_type::regular ||
+      type == std::filesystem::file_type::not_found) {
+    return replace_file(path, parts);
+  }
+  FileWriter writer(path);
+  return write_parts(writer, parts);
 }
 
 Status sync_descriptor(int descriptor, const std::filesystem::path& path) {

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <initializer_list>
 #include <span>
 #include <string>
 #include <string_view>
@@ -17,6 +18,8 @@
 namespace anemone {
 
 std::string read_text_file(const std::filesystem::path& path);
+// All that an open descriptor (a pipe, a terminal) still gives; `name` is for the message.
+std::string read_to_end(int descriptor, const std::string& name);
 
 // A read-only memory map of a whole file. An empty file gives an empty span.
 class MappedFile {
@@ -39,7 +42,8 @@ class MappedFile {
 // incomplete.
 class FileWriter {
  public:
-  explicit FileWriter(const std::filesystem::path& path);  // creates or truncates
+  // Creates or truncates. Messages name `shown`, where it is given: the file that this one will be.
+  explicit FileWriter(const std::filesystem::path& path, const std::filesystem::path& shown = {});
   ~FileWriter();
   FileWriter(const FileWriter&) = delete;
   FileWriter& operator=(const FileWriter&) = delete;
@@ -53,7 +57,7 @@ class FileWriter {
 
  private:
   void fail(const char* action);
-  std::filesystem::path path_;
+  std::filesystem::path shown_;
   int descriptor_ = -1;
   std::uint64_t written_ = 0;
   ContentHash hash_;
@@ -61,8 +65,11 @@ class FileWriter {
 };
 
 // Writes beside `path`, syncs, renames over it and syncs the folder: readers see the old file or
-// the new one.
+// the new one, and a failure leaves nothing behind.
 Status write_file_atomically(const std::filesystem::path& path, std::string_view contents);
+// Writes the parts to where a user says: atomically if that is a file or nothing yet. What else is
+// there (a device such as /dev/stdout, a pipe, a link) stays, and is written into.
+Status write_file(const std::filesystem::path& path, std::initializer_list<std::string_view> parts);
 // Flushes an open file to the disk itself; `path` is for the message.
 Status sync_descriptor(int descriptor, const std::filesystem::path& path);
 // Makes renames and new names in a folder durable.

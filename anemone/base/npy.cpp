@@ -215,10 +215,8 @@ Status write_npy(const std::filesystem::path& path, DType dtype, const Shape& sh
   const auto length = static_cast<std::uint16_t>(header.size());
   std::string front(kMagic);
   front += {'\1', '\0', static_cast<char>(length & 0xff), static_cast<char>(length >> 8)};
-  FileWriter writer(path);
-  writer.write(front + header);
-  writer.write(data);
-  return writer.finish();
+  front += header;
+  return write_file(path, {front, {reinterpret_cast<const char*>(data.data()), data.size()}});
 }
 
 }  // namespace anemone

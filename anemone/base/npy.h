@@ -21,7 +21,7 @@ struct NpyArray {
 
 NpyArray read_npy(const std::filesystem::path& path);
 NpyArray parse_npy(std::span<const std::byte> bytes, const std::string& name);
-// Throws Error for an element type that NumPy does not have (bf16).
+// Writes as write_file does. Throws Error for an element type that NumPy does not have (bf16).
 Status write_npy(const std::filesystem::path& path, DType dtype, const Shape& shape,
                  std::span<const std::byte> data);
 
