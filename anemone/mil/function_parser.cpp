@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <memory>
 #include <utility>
 
@@ -36,6 +37,14 @@ std::vector<std::string_view> op_names() {
                                          !hint.empty()  ? hint
                                          : list.empty() ? " (it takes none)"
                                                         : " (it has: " + list + ")"));
+}
+
+// A warning only: no operation here depends on the opset.
+void check_opset(const Token& opset, Diagnostics& diagnostics) {
+  constexpr std::string_view kOpsets[] = {"ios15", "ios16", "ios17", "ios18", "ios26"};
+  if (std::find(std::begin(kOpsets), std::end(kOpsets), opset.text) != std::end(kOpsets)) return;
+  diagnostics.warning(opset.location, fmt::format("unknown opset {} (known: {})", opset.describe(),
+                                                  fmt::join(kOpsets, ", ")));
 }
 
 }  // namespace
@@ -77,7 +86,9 @@ void FunctionParser::run() {
   function_.name = std::string(name.text);
   function_.location = name.location;
   tokens_.expect("<", "behind the function's name");
-  function_.opset = std::string(tokens_.expect_identifier("an opset such as ios18").text);
+  const Token opset = tokens_.expect_identifier("an opset such as ios18");
+  check_opset(opset, tokens_.diagnostics());
+  function_.opset = std::string(opset.text);
   tokens_.expect(">", "behind the opset");
   parse_inputs();
   parse_attributes(tokens_, values_, function_.attributes);
