@@ -1,8 +1,10 @@
 // The types of MIL text.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdint>
+#include <span>
 
 #include "anemone/base/nearest_name.h"
 #include "anemone/mil/value_parser.h"
@@ -13,6 +15,7 @@ namespace {
 // No machine has more memory; sums and products of a few such sizes still fit 64 bits.
 constexpr std::int64_t kMaxTensorBytes = std::int64_t{1} << 48;
 
+constexpr std::size_t kCompoundTypes = 5;  // the first of them, which are made of other types
 constexpr std::string_view kTypeNames[] = {"tensor",
                                            "list",
                                            "dict",
@@ -34,8 +37,14 @@ bool find_element_type(std::string_view name, DType& type) {
   return false;
 }
 
-[[noreturn]] void unknown_type(TokenStream& tokens, const Token& word) {
-  const std::string_view near = nearest_name(word.text, kTypeNames);
+bool is_compound(std::string_view name) {
+  const auto compound = std::span(kTypeNames).first<kCompoundTypes>();
+  return std::find(compound.begin(), compound.end(), name) != compound.end();
+}
+
+[[noreturn]] void unknown_type(TokenStream& tokens, const Token& word,
+                               std::span<const std::string_view> candidates) {
+  const std::string_view near = nearest_name(word.text, candidates);
   tokens.fail(word.location,
               fmt::format("unknown type {}{}", word.describe(),
                           near.empty() ? "" : fmt::format("; did you mean '{}'?", near)));
@@ -46,7 +55,14 @@ bool find_element_type(std::string_view name, DType& type) {
 DType ValueParser::parse_element_type() {
   const Token word = tokens_.expect_identifier("an element type");
   DType type{};
-  if (!find_element_type(word.text, type)) unknown_type(tokens_, word);
+  if (is_compound(word.text)) {
+    tokens_.fail(word.location,
+                 fmt::format("a tensor of {} (expected an element type such as fp16 or int32)",
+                             word.describe()));
+  }
+  if (!find_element_type(word.text, type)) {
+    unknown_type(tokens_, word, std::span(kTypeNames).subspan<kCompoundTypes>());
+  }
   return type;
 }
 
@@ -123,11 +139,9 @@ Type ValueParser::parse_type(int depth) {
   }
   const Token word = tokens_.expect_identifier("a type");
   if (word.text == "tensor") return parse_tensor_type();
-  if (word.text == "list" || word.text == "dict" || word.text == "tuple" || word.text == "state") {
-    return parse_compound_type(word, depth);
-  }
+  if (is_compound(word.text)) return parse_compound_type(word, depth);
   DType dtype{};
-  if (!find_element_type(word.text, dtype)) unknown_type(tokens_, word);
+  if (!find_element_type(word.text, dtype)) unknown_type(tokens_, word, kTypeNames);
   return Type::tensor(dtype);
 }
 
