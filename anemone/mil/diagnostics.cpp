@@ -66,19 +66,24 @@ std::string excerpt(std::string_view line, std::size_t column) {
                      std::string(indent, ' '));
 }
 
-// Where each line begins, found once for all diagnostics.
+// Where the first `count` lines begin, found once for all diagnostics. No more of the text is read
+// than is shown: it may be a disk image that was taken for MIL.
 class Lines {
  public:
-  explicit Lines(std::string_view text) : text_(text) {
+  Lines(std::string_view text, std::size_t count) : text_(text) {
     begins_.push_back(0);
-    for (std::size_t i = text.find('\n'); i != std::string_view::npos; i = text.find('\n', i + 1)) {
-      begins_.push_back(i + 1);
+    while (begins_.size() < count) {
+      const std::size_t end = text.find('\n', begins_.back());
+      if (end == std::string_view::npos) break;
+      begins_.push_back(end + 1);
     }
   }
   bool has(std::uint32_t number) const { return number >= 1 && number <= begins_.size(); }
-  std::string_view line(std::uint32_t number) const {
-    const std::size_t begin = begins_[number - 1];
-    std::string_view line = text_.substr(begin, text_.find('\n', begin) - begin);
+  // A line, up to some way behind `column`.
+  std::string_view line(std::uint32_t number, std::uint32_t column) const {
+    std::string_view line =
+        text_.substr(begins_[number - 1], std::size_t{column} + 2 * kShownColumns);
+    line = line.substr(0, line.find('\n'));
     if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
     return line;
   }
@@ -105,6 +110,9 @@ const char* severity_name(Severity severity) {
   }
   return "?";
 }
+
+Diagnostics::Diagnostics(std::string file, std::string_view text)
+    : file_(std::move(file)), text_(without_byte_order_mark(text)) {}
 
 void Diagnostics::add(Severity severity, SourceLocation location, std::string message) {
   if (severity == Severity::error) ++errors_;
@@ -148,14 +156,17 @@ std::string Diagnostics::summary() const {
 }
 
 std::string Diagnostics::render() const {
-  const Lines lines(text_);
+  const std::vector<Diagnostic> sorted = all();
+  std::uint32_t last = 0;
+  for (const Diagnostic& diagnostic : sorted) last = std::max(last, diagnostic.location.line);
+  const Lines lines(text_, last);
   std::string rendered;
-  for (const Diagnostic& diagnostic : all()) {
+  for (const Diagnostic& diagnostic : sorted) {
     const auto [line, column] = diagnostic.location;
     rendered += file_;
     if (line != 0) rendered += fmt::format(":{}:{}", line, column);
     rendered += fmt::format(": {}: {}\n", severity_name(diagnostic.severity), diagnostic.message);
-    if (lines.has(line) && column != 0) rendered += excerpt(lines.line(line), column);
+    if (lines.has(line) && column != 0) rendered += excerpt(lines.line(line, column), column);
   }
   if (errors_ > kMaxErrors) {
     rendered += fmt::format("{}: {} more errors are not shown\n", file_, errors_ - kMaxErrors);

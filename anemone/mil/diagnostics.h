@@ -25,7 +25,7 @@ class Diagnostics {
  public:
   static constexpr std::size_t kMaxErrors = 50;  // further ones are counted, not kept
 
-  Diagnostics(std::string file, std::string_view text) : file_(std::move(file)), text_(text) {}
+  Diagnostics(std::string file, std::string_view text);
 
   void error(SourceLocation location, std::string message);
   void warning(SourceLocation location, std::string message);

@@ -30,6 +30,12 @@ int hex_digit(char c) {
   return -1;
 }
 
+SourceLocation location_of(std::size_t line, std::size_t column) {
+  constexpr std::size_t kMost = std::numeric_limits<std::uint32_t>::max();
+  return {static_cast<std::uint32_t>(std::min(line, kMost)),
+          static_cast<std::uint32_t>(std::min(column, kMost))};
+}
+
 }  // namespace
 
 std::string Token::describe() const {
@@ -44,15 +50,9 @@ std::string Token::describe() const {
 }
 
 Lexer::Lexer(std::string_view text, Diagnostics& diagnostics)
-    : text_(text), diagnostics_(diagnostics) {
-  constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
-  if (text_.starts_with(kByteOrderMark)) position_ = kByteOrderMark.size();
-}
+    : text_(without_byte_order_mark(text)), diagnostics_(diagnostics) {}
 
-SourceLocation Lexer::here() const {
-  constexpr std::size_t kMost = std::numeric_limits<std::uint32_t>::max();
-  return {line_, static_cast<std::uint32_t>(std::min(position_ - line_begin_ + 1, kMost))};
-}
+SourceLocation Lexer::here() const { return location_of(line_, position_ - line_begin_ + 1); }
 
 Token Lexer::token(TokenKind kind, std::size_t begin, SourceLocation location) const {
   return {kind, text_.substr(begin, position_ - begin), location, false};
@@ -92,7 +92,7 @@ Token Lexer::next() {
       position_ += c == '-' ? 2 : 1;
       return token(TokenKind::punctuation, begin, location);
     }
-    stray_bytes();
+    stray_characters();
   }
 }
 
@@ -139,20 +139,42 @@ Token Lexer::string() {
   return result;
 }
 
-void Lexer::stray_bytes() {
-  const SourceLocation location = here();
-  const auto byte = static_cast<unsigned char>(text_[position_]);
+void Lexer::stray_characters() {
   const std::size_t length = utf8_length(text_.substr(position_));
-  if (length == 0 || byte < 0x20 || byte == 0x7f) {
-    diagnostics_.error(location, fmt::format("a byte that MIL text cannot hold: 0x{:02x}", byte));
-  } else {
-    diagnostics_.error(location,
-                       fmt::format("a stray character: '{}'", text_.substr(position_, length)));
-  }
-  // A run of them (a binary file) is one problem.
+  diagnostics_.error(here(),
+                     fmt::format("a stray character: '{}'", text_.substr(position_, length)));
+  // A run of them is one problem.
   do {
     ++position_;
   } while (position_ < text_.size() && !may_start_token(text_[position_]));
+}
+
+bool check_encoding(std::string_view text, Diagnostics& diagnostics) {
+  if (text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff")) {
+    diagnostics.error({1, 1}, "not MIL text: UTF-16 (expected UTF-8)");
+    return false;
+  }
+  text = without_byte_order_mark(text);
+  std::size_t position = 0, line_begin = 0, line = 1;
+  while (position < text.size()) {
+    const auto byte = static_cast<unsigned char>(text[position]);
+    const bool control =
+        (byte < 0x20 && byte != '\t' && byte != '\r' && byte != '\n') || byte == 0x7f;
+    const std::size_t length = control ? 0 : byte < 0x80 ? 1 : utf8_length(text.substr(position));
+    if (length == 0) {
+      diagnostics.error(location_of(line, position - line_begin + 1),
+                        fmt::format("not MIL text: byte 0x{:02x} (expected UTF-8 without control "
+                                    "characters)",
+                                    byte));
+      return false;
+    }
+    position += length;
+    if (byte == '\n') {
+      ++line;
+      line_begin = position;
+    }
+  }
+  return true;
 }
 
 bool is_identifier(std::string_view text) {

@@ -1,4 +1,5 @@
-// MIL text to tokens. Any bytes are safe input; what cannot be a token is reported and passed over.
+// MIL text to tokens. What cannot be a token is reported and passed over; any bytes are safe input,
+// but a text that check_encoding refuses is not worth reading on.
 //
 // Tokens are views of the text (4 MB of integer literals in one statement occur in real programs,
 // so nothing is copied). Numbers and strings are converted by whoever knows the type they have.
@@ -49,7 +50,7 @@ class Lexer {
   Token identifier();
   Token number();
   Token string();
-  void stray_bytes();
+  void stray_characters();
   Token token(TokenKind kind, std::size_t begin, SourceLocation location) const;
 
   std::string_view text_;
@@ -58,6 +59,10 @@ class Lexer {
   std::size_t line_begin_ = 0;
   std::uint32_t line_ = 1;
 };
+
+// MIL text is UTF-8, without control characters but tabs and line ends. Reports the first byte that
+// is none, as a binary file has it, and returns false.
+bool check_encoding(std::string_view text, Diagnostics& diagnostics);
 
 bool is_identifier(std::string_view text);
 

@@ -35,8 +35,7 @@ class ProgramParser {
 
  private:
   void parse_header() {
-    if (!tokens_.at_word("program")) tokens_.expected("'program(1.0)' or 'program(1.3)'", {});
-    tokens_.take();
+    tokens_.take();  // the word, as begins_as_program has seen
     tokens_.expect("(", "behind 'program'");
     const Token version = tokens_.take();
     if (version.text != "1.0" && version.text != "1.3" && version.text != "1") {
@@ -90,9 +89,24 @@ class ProgramParser {
   bool skipped_ = false;  // text after an error
 };
 
+// A text that begins otherwise is another language, and what the parser says of its rest is noise.
+bool begins_as_program(std::string_view text, Diagnostics& diagnostics) {
+  Diagnostics problems({}, text);
+  const Token first = Lexer(text, problems).next();
+  const bool plain = !problems.has_errors();
+  if (plain && first.kind == TokenKind::identifier && first.text == "program") return true;
+  const Diagnostic problem =
+      plain ? Diagnostic{Severity::error, first.location, first.describe()} : problems.all()[0];
+  diagnostics.error(
+      problem.location,
+      fmt::format("expected 'program(1.0)' or 'program(1.3)', found {}", problem.message));
+  return false;
+}
+
 }  // namespace
 
 Program parse(std::string_view text, Diagnostics& diagnostics) {
+  if (!check_encoding(text, diagnostics) || !begins_as_program(text, diagnostics)) return {};
   return ProgramParser(text, diagnostics).run();
 }
 

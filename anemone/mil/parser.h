@@ -13,8 +13,8 @@
 
 namespace anemone::mil {
 
-// Parses; errors go to `diagnostics` and the result is then incomplete. Types are as declared, not
-// checked: see verify.
+// Parses UTF-8 text; errors go to `diagnostics` and the result is then incomplete. Types are as
+// declared, not checked: see verify.
 Program parse(std::string_view text, Diagnostics& diagnostics);
 
 // Reads, parses and verifies a file (or a text under a name); throws Error or DiagnosticError.

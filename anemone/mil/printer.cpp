@@ -16,6 +16,7 @@
 #include "anemone/base/error.h"
 #include "anemone/mil/blob_file.h"
 #include "anemone/mil/op_def.h"
+#include "anemone/mil/utf8.h"
 
 namespace anemone::mil {
 namespace {
@@ -306,16 +307,19 @@ std::string print_float(double value, DType) {
 
 std::string quote(std::string_view text) {
   std::string quoted = "\"";
-  for (const char c : text) {
+  for (std::size_t i = 0; i < text.size();) {
     constexpr std::string_view kSpecial = "\"\\\n\r\t", kNames = "\"\\nrt";
+    const char c = text[i];
+    const std::size_t length = utf8_length(text.substr(i));
     const std::size_t special = kSpecial.find(c);
     if (special != std::string_view::npos) {
       quoted += {'\\', kNames[special]};
-    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
+    } else if (length == 0 || (length == 1 && c < 0x20) || c == 0x7f) {
       quoted += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
     } else {
-      quoted += c;
+      quoted += text.substr(i, length);
     }
+    i += std::max<std::size_t>(length, 1);
   }
   return quoted + "\"";
 }

@@ -6,6 +6,12 @@
 
 namespace anemone::mil {
 
+// Some editors write these three bytes in front of a text; they are no part of it.
+inline std::string_view without_byte_order_mark(std::string_view text) {
+  if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
+  return text;
+}
+
 inline bool is_utf8_continuation(char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; }
 
 // Bytes of the character that `text` begins with; 0 if that is not one whole character (overlong

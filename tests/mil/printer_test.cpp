@@ -56,6 +56,7 @@ TEST(PrintFloat, IsReadBackExactly) {
 
 TEST(Quote, EscapesWhatALineCannotHold) {
   EXPECT_EQ(quote("a\"b\\c\n\t\r\x01\x7f/é"), R"("a\"b\\c\n\t\r\x01\x7f/é")");
+  EXPECT_EQ(quote("\xff\xc3(\xed\xa0\x80"), R"("\xff\xc3(\xed\xa0\x80")");  // no UTF-8
 }
 
 TEST(Printer, WritesWeightsAsTheFilesTheyWouldBe) {
