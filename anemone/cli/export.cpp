@@ -43,6 +43,7 @@ std::string describe(const char* side, const mil::Function& function,
 int run(const ExportFlags& flags) {
   if (flags.config.path().empty())
     throw UsageError("no config is given", "--config", "a TOML file");
+  if (flags.out.empty()) throw UsageError("no folder is given", "--out", "a folder to write");
   const train::RunConfig config = flags.config.load();
   const std::string partition = config.engine.partition.empty() ? "six" : config.engine.partition;
 
@@ -75,7 +76,9 @@ Run setup(CLI::App& app) {
                  "named: the tensors by name")
       ->check(CLI::IsMember({"packed", "named"}))
       ->capture_default_str();
-  app.add_option("--out,-o", flags->out, "Folder to write: one folder a program in it")
+  app.add_option("--out,-o", flags->out,
+                 "Folder to write, with a folder for each program: files of the same names are "
+                 "replaced, all others stay as they are")
       ->type_name("DIR")
       ->required();
   return [flags] { return run(*flags); };

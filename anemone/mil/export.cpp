@@ -19,17 +19,27 @@ namespace {
 constexpr const char* kModelFile = "model.mil";
 constexpr const char* kWeightsFolder = "weights";
 
+// Creates a folder and those above it. Where a file stands in the way, that is said of the file.
+Status make_folder(const std::filesystem::path& folder) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (!error) return {};
+  std::error_code ignored;
+  for (auto path = folder; path.has_filename(); path = path.parent_path()) {
+    if (std::filesystem::exists(path, ignored) && !std::filesystem::is_directory(path, ignored)) {
+      return Status::failure(path.string() + ": is not a folder");
+    }
+  }
+  return Status::failure(fmt::format("{}: cannot create: {}", folder.string(), error.message()));
+}
+
 class Exporter {
  public:
   Exporter(ConstantSource& constants, const std::filesystem::path& directory)
       : constants_(constants), directory_(directory) {}
 
   Status run(Program program) {
-    std::error_code error;
-    std::filesystem::create_directories(directory_ / kWeightsFolder, error);
-    if (error)
-      return Status::failure(
-          fmt::format("{}: cannot create: {}", directory_.string(), error.message()));
+    if (Status status = make_folder(directory_); !status.ok()) return status;
     for (Function& function : program.functions) {
       for (Operation& op : function.ops) {
         if (op.constant == nullptr || !belongs_in_file(*op.constant)) continue;
@@ -73,9 +83,11 @@ class Exporter {
     if (found != written_.end()) {
       ref = found->second;
     } else {
+      const auto weights = directory_ / kWeightsFolder;
+      if (Status status = make_folder(weights); !status.ok()) return status;
       const std::string file = unique_file(constant, name);
       std::vector<std::byte> scratch;
-      BlobWriter writer(directory_ / kWeightsFolder / file);
+      BlobWriter writer(weights / file);
       ref.path = fmt::format("@model_path/{}/{}", kWeightsFolder, file);
       ref.offset = writer.add(constant.type().dtype, constants_.bytes(constant, scratch));
       Status status = writer.finish();

@@ -30,9 +30,12 @@ class ExportCommand : public testing::Test {
   fs::path out() const { return folder() / "kernels"; }
 
   int run(const std::vector<std::string>& more, std::string* printed = nullptr) const {
-    std::vector<std::string> arguments = {program_path(),          "export", "--config",
-                                          folder() / "layer.toml", "--out",  out()};
+    std::vector<std::string> arguments = {program_path(), "export", "--config",
+                                          folder() / "layer.toml"};
     arguments.insert(arguments.end(), more.begin(), more.end());
+    if (std::find(more.begin(), more.end(), "--out") == more.end()) {
+      arguments.insert(arguments.end(), {"--out", out()});
+    }
     Process process(arguments);
     const int code = process.wait();
     if (printed != nullptr) *printed = process.output();
@@ -105,6 +108,39 @@ TEST_F(ExportCommand, TakesTheWeightsOfAFile) {
                 round_to(DType::fp16, static_cast<double>(w2[column * 20 + row])));
     }
   }
+}
+
+TEST_F(ExportCommand, MakesNoFolderForNoWeights) {
+  ASSERT_EQ(run({}), 0);
+  EXPECT_TRUE(fs::exists(out() / "l0.sdpa_bwd2" / "model.mil"));
+  EXPECT_FALSE(fs::exists(out() / "l0.sdpa_bwd2" / "weights"));
+}
+
+TEST_F(ExportCommand, ReplacesItsFilesAndNoOthers) {
+  ASSERT_EQ(run({}), 0);
+  const fs::path kernel = out() / "l0.fwd_ffn", notes = kernel / "weights" / "notes.txt";
+  const fs::path weight = kernel / "weights" / "l0.w1.bin";
+  const std::string before = read_text_file(weight);
+  ASSERT_TRUE(write_file_atomically(notes, "mine").ok());
+  ASSERT_TRUE(write_file_atomically(kernel / "model.mil", "no program").ok());
+  ASSERT_EQ(run({"--seed", "9"}), 0);
+  EXPECT_EQ(read_text_file(notes), "mine");
+  EXPECT_NE(read_text_file(weight), before);
+  Process check({program_path(), "check", "--weights", kernel / "model.mil"});
+  EXPECT_EQ(check.wait(), 0) << check.output();
+}
+
+TEST_F(ExportCommand, SaysWhyThereCanBeNoFolder) {
+  std::string printed;
+  EXPECT_EQ(run({"--out", ""}, &printed), 2);
+  EXPECT_NE(printed.find("--out: no folder is given"), std::string::npos) << printed;
+  const fs::path file = folder() / "file";
+  ASSERT_TRUE(write_file_atomically(file, "text").ok());
+  for (const fs::path& given : {file, file / "deeper"}) {
+    EXPECT_EQ(run({"--out", given}, &printed), 1);
+    EXPECT_EQ(printed, "anemone: error: " + file.string() + ": is not a folder\n");
+  }
+  EXPECT_EQ(read_text_file(file), "text");
 }
 
 TEST_F(ExportCommand, SaysWhatIsWrong) {

@@ -65,6 +65,7 @@ TEST_F(Export, WritesWeightsAndMaskUnderTheirNames) {
     mil::pack_io(kernel.program.main(), kernel.name);
     EXPECT_TRUE(mil::export_program(kernel.program, constants, folder / kernel.name).ok());
     std::vector<std::string> files;
+    if (!std::filesystem::exists(folder / kernel.name / "weights")) return files;
     for (const auto& entry :
          std::filesystem::directory_iterator(folder / kernel.name / "weights")) {
       files.push_back(entry.path().filename());
@@ -77,6 +78,7 @@ TEST_F(Export, WritesWeightsAndMaskUnderTheirNames) {
                                          "l0.wv.bin", "mask.bin"}));
   EXPECT_EQ(files_of(kernels[2]), (Files{"l0.w1_t.bin", "l0.w2_t.bin", "l0.w3_t.bin"}));
   EXPECT_EQ(files_of(kernels[4]), Files{});
+  EXPECT_FALSE(std::filesystem::exists(folder / kernels[4].name / "weights"));
 }
 
 TEST_F(Export, AWeightUsedTwiceIsWrittenOnce) {
@@ -99,7 +101,7 @@ TEST_F(Export, ReportsWhatItCannotWrite) {
   const auto kernels = nn::layer_kernels(layer.config, "six");
   const Status status = mil::export_program(kernels[0].program, constants, "/dev/null/model");
   EXPECT_FALSE(status.ok());
-  EXPECT_NE(status.message.find("/dev/null/model"), std::string::npos) << status.message;
+  EXPECT_EQ(status.message, "/dev/null: is not a folder");
 }
 
 }  // namespace
