@@ -108,6 +108,14 @@ Json sync_facts(const std::filesystem::path& directory) {
   return facts;
 }
 
+void check_directory(const std::string& given) {
+  if (given.empty()) throw UsageError("no folder is given", "--dir");
+  std::error_code ignored;
+  if (std::filesystem::is_directory(given, ignored)) return;
+  const bool there = std::filesystem::exists(given, ignored);
+  throw Error(there ? "is not a folder" : "there is no such folder", given);
+}
+
 Json disk_facts(const Options& options) {
   const auto directory = std::filesystem::absolute(options.directory).lexically_normal();
   Json facts = {{"path", directory.string()}, {"free_bytes", free_disk_bytes(directory)}};
@@ -194,6 +202,7 @@ void print_text(const Json& facts) {
 }
 
 int examine(const Options& options) {
+  check_directory(options.directory);
   Json facts = {{"build", build_facts()},
                 {"processor", processor_facts()},
                 {"memory", memory_facts()},

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "anemone/base/file.h"
 #include "tests/support/process.h"
 #include "tests/support/shared.h"
 #include "tests/support/temporary_directory.h"
@@ -30,6 +31,20 @@ TEST(DoctorCommand, FindsAFolderThatCannotBeWritten) {
   test::Process process({test::program_path().string(), "doctor", "--dir", "/proc"});
   EXPECT_EQ(process.wait(), 1);
   EXPECT_NE(process.output().find("cannot write"), std::string::npos) << process.output();
+}
+
+TEST(DoctorCommand, SaysThatAFolderIsNone) {
+  const test::TemporaryDirectory folder;
+  const std::string file = (folder.path() / "file").string();
+  ASSERT_EQ(write_file_atomically(file, "text").message, "");
+  const auto run = [](const std::string& directory, int code) {
+    test::Process process({test::program_path().string(), "doctor", "--quick", "--dir", directory});
+    EXPECT_EQ(process.wait(), code);
+    return process.output();
+  };
+  EXPECT_EQ(run("/nonexistent", 1), "anemone: error: /nonexistent: there is no such folder\n");
+  EXPECT_EQ(run(file, 1), "anemone: error: " + file + ": is not a folder\n");
+  EXPECT_EQ(run("", 2), "anemone: error: --dir: no folder is given\n");
 }
 
 TEST(DoctorCommand, LeavesNothingBehind) {
