@@ -4,10 +4,13 @@
 #include "anemone/base/error.h"
 #include "anemone/cli/command.h"
 #include "anemone/cli/config_flags.h"
+#include "anemone/cli/whole_number.h"
 #include "anemone/train/step_bench.h"
 
 namespace anemone::cli {
 namespace {
+
+constexpr std::uint64_t kMostSteps = 1'000'000;  // the time of each is kept
 
 struct BenchFlags {
   ConfigFlags config;
@@ -29,7 +32,9 @@ Run setup(CLI::App& app) {
   app.require_subcommand(1);
   CLI::App* step = app.add_subcommand("step", "Time training steps of a config, part by part");
   flags->config.declare(*step, {"--engine", "--precision", "--partition", "--threads"});
-  step->add_option("--steps", flags->steps, "Steps to time (default 20)")->type_name("N");
+  step->add_option("--steps", flags->steps, "Steps to time (default 20)")
+      ->type_name("N")
+      ->check(whole_number(1, kMostSteps));
   step->add_flag("--json", flags->json, "Print JSON");
   step->add_flag("--explain", flags->explain, "Also print how each program was compiled");
   return [flags] { return run(*flags); };
