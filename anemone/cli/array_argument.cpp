@@ -13,11 +13,10 @@
 #include "anemone/base/element.h"
 #include "anemone/base/error.h"
 #include "anemone/base/npy.h"
+#include "anemone/cli/command.h"
 
 namespace anemone::cli {
 namespace {
-
-constexpr const char* kForms = "@FILE.npy, zeros, random or a number";
 
 std::string type_text(DType dtype, const Shape& shape) {
   return fmt::format("{} {}", dtype_name(dtype), shape.to_string());
@@ -65,23 +64,33 @@ double parse_number(std::string_view value, const engine::Port& port) {
   errno = 0;
   const double number = std::strtod(text.c_str(), &end);
   if (text.empty() || *end != '\0') {
-    throw Error("cannot take '" + text + "'", fmt::format("input '{}'", port.name), kForms);
+    throw UsageError("cannot take '" + text + "'", fmt::format("input '{}'", port.name),
+                     kInputForms);
   }
-  if (!is_float(port.dtype) && round_to(port.dtype, number) != number) {
-    throw Error(text + " does not fit", fmt::format("input '{}'", port.name),
-                std::string("a value of type ") + dtype_name(port.dtype));
+  const double rounded = round_to(port.dtype, number);
+  const bool infinite = std::isinf(number) ? errno == ERANGE : std::isinf(rounded);
+  if (infinite || (!is_float(port.dtype) && rounded != number)) {
+    throw UsageError(text + " does not fit", fmt::format("input '{}'", port.name),
+                     std::string("a value of type ") + dtype_name(port.dtype));
   }
   return number;
 }
 
 }  // namespace
 
-ArrayArgument parse_array_argument(std::string_view text, std::string_view flag) {
+ArrayArgument parse_array_argument(std::string_view text, std::string_view flag,
+                                   std::string_view forms) {
   const std::size_t equals = text.find('=');
+  const auto fail = [&](const std::string& problem, std::string_view expected) {
+    throw UsageError(problem, std::string(flag), std::string(expected));
+  };
   if (equals == std::string_view::npos || equals == 0) {
-    throw Error(fmt::format("cannot take '{}'", text), std::string(flag), "NAME=VALUE");
+    fail(fmt::format("cannot take '{}'", text), "NAME=VALUE");
   }
-  return {std::string(text.substr(0, equals)), std::string(text.substr(equals + 1))};
+  const std::string_view value = text.substr(equals + 1);
+  if (value.empty()) fail(fmt::format("there is nothing behind '{}'", text), forms);
+  if (value == "@") fail(fmt::format("there is no file name behind '{}'", text), forms);
+  return {std::string(text.substr(0, equals)), std::string(value)};
 }
 
 std::vector<double> make_values(const engine::Port& port, std::string_view value,

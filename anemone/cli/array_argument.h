@@ -10,15 +10,19 @@
 
 namespace anemone::cli {
 
-// "x=@x.npy" → name x, value "@x.npy". Throws Error when there is no '='.
+// "x=@x.npy" → name x, value "@x.npy". Throws UsageError when a part is missing; `forms` says what
+// may stand behind the '='.
 struct ArrayArgument {
   std::string name, value;
 };
-ArrayArgument parse_array_argument(std::string_view text, std::string_view flag);
+inline constexpr const char* kInputForms = "@FILE.npy, zeros, random or a number";
+inline constexpr const char* kOutputForms = "FILE.npy or @FILE.npy";
+ArrayArgument parse_array_argument(std::string_view text, std::string_view flag,
+                                   std::string_view forms);
 
 // The values for `port` that `value` means: @FILE.npy, zeros, random (uniform in [-1, 1); whole
-// numbers 0 and 1), or one number for every element. Throws Error when they do not fit the port; a
-// conversion that rounds is told in `notes`.
+// numbers 0 and 1), or one number for every element. Throws Error when a file does not fit the
+// port, UsageError when `value` does not; a conversion that rounds is told in `notes`.
 std::vector<double> make_values(const engine::Port& port, std::string_view value,
                                 std::uint64_t seed, std::vector<std::string>& notes);
 

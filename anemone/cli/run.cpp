@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <limits>
 #include <map>
 #include <memory>
 #include <string>
@@ -12,11 +13,14 @@
 #include "anemone/base/error.h"
 #include "anemone/cli/array_argument.h"
 #include "anemone/cli/command.h"
+#include "anemone/cli/program_text.h"
+#include "anemone/cli/whole_number.h"
 #include "anemone/engine/engines.h"
-#include "anemone/mil/parser.h"
 
 namespace anemone::cli {
 namespace {
+
+constexpr int kMostRuns = 1'000'000;
 
 struct Options {
   std::string file, function, engine = "auto", precision = "fp16", fill;
@@ -26,20 +30,29 @@ struct Options {
   bool explain = false;
 };
 
-// FILE.mil, or the model.mil in a compiled Core ML model's folder.
-std::filesystem::path program_file(const std::string& given) {
-  const std::filesystem::path path(given);
-  return std::filesystem::is_directory(path) ? path / "model.mil" : path;
-}
-
 const mil::Function& find_function(const mil::Program& program, const std::string& name) {
-  if (name.empty()) return program.main();
+  if (name.empty() && (program.functions.size() == 1 || program.find("main") != nullptr)) {
+    return program.main();
+  }
   if (const mil::Function* function = program.find(name)) return *function;
   std::string known;
   for (const mil::Function& function : program.functions) {
     known += (known.empty() ? "" : ", ") + function.name;
   }
-  throw Error("no function '" + name + "'", "--function", known);
+  throw UsageError(name.empty() ? "the program has several functions and no 'main'"
+                                : "no function '" + name + "' in this program",
+                   "--function", known);
+}
+
+std::unique_ptr<engine::Engine> make_engine(const Options& options) {
+  bool known = options.engine == "auto";
+  std::string names = "auto";
+  for (const engine::EngineEntry& entry : engine::engines()) {
+    known |= entry.name == options.engine;
+    names += ", " + std::string(entry.name);
+  }
+  if (!known) throw UsageError("no engine '" + options.engine + "'", "--engine", names);
+  return engine::make_engine(options.engine, {options.threads});
 }
 
 std::string port_names(const std::vector<engine::Port>& ports) {
@@ -51,16 +64,18 @@ std::string port_names(const std::vector<engine::Port>& ports) {
 // name → value, each name one of `ports`.
 std::map<std::string, std::string> by_name(const std::vector<std::string>& arguments,
                                            const std::vector<engine::Port>& ports,
-                                           const std::string& flag) {
+                                           const std::string& flag, const char* forms) {
   std::map<std::string, std::string> values;
   for (const std::string& argument : arguments) {
-    ArrayArgument parsed = parse_array_argument(argument, flag);
+    ArrayArgument parsed = parse_array_argument(argument, flag, forms);
     const bool known = std::any_of(ports.begin(), ports.end(), [&](const engine::Port& port) {
       return port.name == parsed.name;
     });
-    if (!known) throw Error("no '" + parsed.name + "' in this program", flag, port_names(ports));
+    if (!known) {
+      throw UsageError("no '" + parsed.name + "' in this program", flag, port_names(ports));
+    }
     if (!values.emplace(parsed.name, parsed.value).second) {
-      throw Error("'" + parsed.name + "' is given twice", flag);
+      throw UsageError("'" + parsed.name + "' is given twice", flag);
     }
   }
   return values;
@@ -82,17 +97,17 @@ std::vector<engine::Surface*> pointers(const Surfaces& surfaces) {
 
 void fill_inputs(const Options& options, const std::vector<engine::Port>& ports,
                  const Surfaces& surfaces, std::vector<std::string>& notes) {
-  auto values = by_name(options.inputs, ports, "--input");
+  auto values = by_name(options.inputs, ports, "--input", kInputForms);
   std::uint64_t seed = options.seed;
   for (const engine::Port& port : ports) {
     std::string value = values.contains(port.name) ? values[port.name] : options.fill;
     if (value.empty()) {
-      throw Error(fmt::format("input '{}' ({} {}) is not given", port.name, dtype_name(port.dtype),
-                              port.shape.to_string()),
-                  {},
-                  fmt::format("--input {0}=@FILE.npy, {0}=zeros, {0}=random or {0}=NUMBER; or "
-                              "--fill random for all that are not given",
-                              port.name));
+      throw UsageError(fmt::format("input '{}' ({} {}) is not given", port.name,
+                                   dtype_name(port.dtype), port.shape.to_string()),
+                       {},
+                       fmt::format("--input {0}=@FILE.npy, {0}=zeros, {0}=random or {0}=NUMBER; or "
+                                   "--fill random for all that are not given",
+                                   port.name));
     }
     const std::vector<double> numbers = make_values(port, value, seed++, notes);
     const engine::HostAccess access(*surfaces[static_cast<std::size_t>(port.buffer)],
@@ -103,7 +118,7 @@ void fill_inputs(const Options& options, const std::vector<engine::Port>& ports,
 
 void report_outputs(const Options& options, const std::vector<engine::Port>& ports,
                     const Surfaces& surfaces, std::vector<std::string>& notes) {
-  const auto files = by_name(options.outputs, ports, "--output");
+  const auto files = by_name(options.outputs, ports, "--output", kOutputForms);
   for (const engine::Port& port : ports) {
     std::vector<double> values(static_cast<std::size_t>(port.shape.elements()));
     {
@@ -137,25 +152,26 @@ double median_milliseconds(engine::Binding& binding, int runs) {
 }
 
 int run_program(const Options& options) {
-  const std::filesystem::path file = program_file(options.file);
-  const mil::Program program = mil::load_program(file);
+  const ProgramText file(options.file);
+  const mil::Program program = file.load();
   const mil::Function& function = find_function(program, options.function);
-  const auto engine = engine::make_engine(options.engine, {options.threads});
+  const auto engine = make_engine(options);
   if (const engine::Support support = engine->supports(function); !support.ok) {
     throw Error(
         fmt::format("the engine {} does not take this program: {}", engine->name(), support.reason),
-        file.string());
+        file.name());
   }
   engine::CompileOptions compile;
-  compile.name = file.stem().string();
-  compile.model_directory = file.has_parent_path() ? file.parent_path() : ".";
+  compile.name = std::filesystem::path(file.name()).stem().string();
+  compile.model_directory = file.directory();
   if (options.precision == "bf16") compile.products = engine::ProductPrecision::bf16;
   const auto executable = engine->compile(function, compile);
   if (options.explain) fmt::print("{}", executable->explain());
 
   const Surfaces inputs = make_surfaces(*engine, executable->input_buffers());
   const Surfaces outputs = make_surfaces(*engine, executable->output_buffers());
-  by_name(options.outputs, executable->outputs(), "--output");  // complain before the work
+  // Complain before the work.
+  by_name(options.outputs, executable->outputs(), "--output", kOutputForms);
   std::vector<std::string> notes;
   fill_inputs(options, executable->inputs(), inputs, notes);
   const auto binding = executable->bind(pointers(inputs), pointers(outputs));
@@ -171,26 +187,35 @@ int run_program(const Options& options) {
 
 Run setup(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  app.add_option("FILE", options->file, "A MIL program, or the folder of a compiled model")
+  app.add_option("FILE", options->file,
+                 "A MIL program, the folder of a compiled model, or - for standard input")
       ->required();
   app.add_option("--input", options->inputs,
                  "NAME=@FILE.npy, NAME=zeros, NAME=random or NAME=NUMBER; once per input")
       ->allow_extra_args(false);
-  app.add_option("--fill", options->fill,
-                 "zeros, random or a number for inputs that are not given");
-  app.add_option("--output", options->outputs, "NAME=@FILE.npy: write this output; may be repeated")
+  app.add_option("--fill", options->fill, "zeros, random or a number for inputs that are not given")
+      ->check([](const std::string& text) {
+        return text.empty() ? std::string("there is nothing to fill with") : std::string();
+      });
+  app.add_option("--output", options->outputs,
+                 "NAME=FILE.npy or NAME=@FILE.npy: write this output; may be repeated")
       ->allow_extra_args(false);
   app.add_option("--function", options->function, "Which function; default: main, or the only one");
   app.add_option("--engine", options->engine, "auto, cpu, reference, …")->capture_default_str();
   app.add_option("--threads", options->threads, "0 = what affinity and cgroup allow")
-      ->check(CLI::NonNegativeNumber);
+      ->type_name("N")
+      ->check(whole_number(0, engine::EngineOptions::kMostThreads));
   app.add_option("--precision", options->precision,
                  "How products of fp16 values are computed: fp16, or bf16 (rounded first, faster)")
       ->check(CLI::IsMember({"fp16", "bf16"}))
       ->capture_default_str();
-  app.add_option("--seed", options->seed, "Of random inputs")->capture_default_str();
+  app.add_option("--seed", options->seed, "Of random inputs")
+      ->type_name("N")
+      ->check(whole_number(0, std::numeric_limits<std::uint64_t>::max()))
+      ->capture_default_str();
   app.add_option("--time", options->time, "Run this many times more and print the median time")
-      ->check(CLI::NonNegativeNumber);
+      ->type_name("N")
+      ->check(whole_number(0, kMostRuns));
   app.add_flag("--explain", options->explain, "Print what each step of the program became");
   return [options] { return run_program(*options); };
 }

@@ -45,7 +45,9 @@ enum class ProductPrecision : std::uint8_t {
 };
 
 struct EngineOptions {
-  int threads = 0;       // 0 = what affinity and cgroup allow
+  static constexpr int kMostThreads = 4096;
+
+  int threads = 0;       // 0 = what affinity and cgroup allow; at most kMostThreads
   bool profile = false;  // take the time of every step, for Executable::profile
 };
 

@@ -2,7 +2,10 @@
 // fit.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <filesystem>
+#include <string>
+#include <vector>
 
 #include "anemone/base/element.h"
 #include "anemone/base/file.h"
@@ -23,6 +26,15 @@ constexpr const char* kProgram = R"(program(1.3)
     tensor<fp16, [2, 3]> y = add(x = x, y = x)[name = string("y")];
     tensor<int32, [2]> z = add(x = n, y = n)[name = string("z")];
   } -> (y, z);
+}
+)";
+
+// An output of 64 KiB.
+constexpr const char* kLargeProgram = R"(program(1.3)
+{
+  func main<ios18>(tensor<fp16, [32768]> x) {
+    tensor<fp16, [32768]> y = identity(x = x);
+  } -> (y);
 }
 )";
 
@@ -92,24 +104,126 @@ TEST_F(RunCommand, SaysWhatDoesNotFit) {
   const std::string model = file("model.mil").string();
   write_floats("flat.npy", DType::fp16, {6});
   write_floats("n.npy", DType::fp32, {2});
-  expect_said(run({model}, 1),
+  expect_said(run({model}, 2),
               "input 'x' (fp16 [2, 3]) is not given (expected --input x=@FILE.npy");
-  expect_said(run({model, "--fill", "zeros", "--input", "w=1"}, 1),
+  expect_said(run({model, "--fill", "zeros", "--input", "w=1"}, 2),
               "--input: no 'w' in this program (expected x, n)");
-  expect_said(run({model, "--fill", "zeros", "--output", "w=@w.npy"}, 1),
+  expect_said(run({model, "--fill", "zeros", "--output", "w=@w.npy"}, 2),
               "--output: no 'w' in this program (expected y, z)");
-  expect_said(run({model, "--fill", "zeros", "--input", "x=1", "--input", "x=2"}, 1),
+  expect_said(run({model, "--fill", "zeros", "--input", "x=1", "--input", "x=2"}, 2),
               "given twice");
-  expect_said(run({model, "--fill", "zeros", "--input", "x=much"}, 1), "cannot take 'much'");
-  expect_said(run({model, "--fill", "zeros", "--input", "n=0.5"}, 1), "0.5 does not fit");
-  expect_said(run({model, "--fill", "zeros", "--input", "x"}, 1), "expected NAME=VALUE");
+  expect_said(run({model, "--fill", "zeros", "--input", "x=much"}, 2), "cannot take 'much'");
+  expect_said(run({model, "--fill", "zeros", "--input", "n=0.5"}, 2), "0.5 does not fit");
+  expect_said(run({model, "--fill", "1e5"}, 2), "input 'x': 1e5 does not fit");
+  expect_said(run({model, "--fill", "1e999"}, 2), "input 'x': 1e999 does not fit");
+  expect_said(run({model, "--fill", "inf", "--input", "n=0"}), "6 NOT FINITE");
+  expect_said(run({model, "--fill", "zeros", "--input", "x"}, 2), "expected NAME=VALUE");
   expect_said(run({model, "--fill", "zeros", "--input", "x=" + at("flat.npy")}, 1),
               "an array fp16 [6] (expected fp16 [2, 3] for input 'x')");
   expect_said(run({model, "--fill", "zeros", "--input", "n=" + at("n.npy")}, 1),
               "0.1 of type fp32 does not fit (expected int32 for input 'n')");
   expect_said(run({model, "--fill", "zeros", "--input", "x=" + at("none.npy")}, 1), "cannot open");
-  expect_said(run({model, "--fill", "zeros", "--function", "other"}, 1), "no function 'other'");
+  expect_said(run({model, "--fill", "zeros", "--function", "other"}, 2),
+              "--function: no function 'other' in this program (expected main)");
   expect_said(run({file("none.mil").string()}, 1), "none.mil");
+}
+
+TEST_F(RunCommand, WantsToKnowWhichFunction) {
+  const std::string two =
+      "program(1.3){func a<ios18>(fp16 x){}->(x);func b<ios18>(fp16 x){}->(x);}";
+  ASSERT_EQ(write_file_atomically(file("two.mil"), two).message, "");
+  expect_said(run({file("two.mil").string(), "--fill", "1"}, 2),
+              "--function: the program has several functions and no 'main' (expected a, b)");
+  run({file("two.mil").string(), "--fill", "1", "--function", "b"});
+}
+
+TEST_F(RunCommand, SaysWhichValueIsMissing) {
+  const std::string model = file("model.mil").string();
+  expect_said(
+      run({model, "--input", "x="}, 2),
+      "--input: there is nothing behind 'x=' (expected @FILE.npy, zeros, random or a number)");
+  expect_said(run({model, "--input", "x=@"}, 2), "--input: there is no file name behind 'x=@'");
+  expect_said(run({model, "--fill", "zeros", "--output", "y="}, 2),
+              "--output: there is nothing behind 'y=' (expected FILE.npy or @FILE.npy)");
+  expect_said(run({model, "--fill", ""}, 2), "--fill: there is nothing to fill with");
+}
+
+TEST_F(RunCommand, SaysWhichNumbersMayBeGiven) {
+  const std::vector<std::array<const char*, 3>> cases = {
+      {"--threads", "100000", "100000 is out of range (expected 0 to 4096)"},
+      {"--threads", "-2", "-2 is out of range (expected 0 to 4096)"},
+      {"--threads", "two", "'two' is no whole number (expected 0 to 4096)"},
+      {"--time", "-1", "-1 is out of range (expected 0 to 1000000)"},
+      {"--time", "1.5", "'1.5' is no whole number"},
+      {"--seed", "-1", "-1 is out of range (expected 0 to 18446744073709551615)"},
+      {"--seed", "18446744073709551616", "18446744073709551616 is out of range"},
+  };
+  for (const auto& [flag, value, problem] : cases) {
+    expect_said(run({file("model.mil").string(), "--fill", "random", flag, value}, 2),
+                std::string("anemone: error: ") + flag + ": " + problem);
+  }
+  run({file("model.mil").string(), "--fill", "random", "--seed", "18446744073709551615"});
+}
+
+TEST_F(RunCommand, NamesTheEnginesThereAre) {
+  test::Process process({test::program_path().string(), "run", file("model.mil").string(),
+                         "--engine", "gpu", "--fill", "zeros"});
+  EXPECT_EQ(process.wait(), 2);
+  expect_said(process.output(), "--engine: no engine 'gpu' (expected auto, reference, cpu");
+}
+
+TEST_F(RunCommand, WritesWhereTheOutputIsToGo) {
+  const std::vector<std::string> common = {file("model.mil").string(), "--fill", "1", "--output"};
+  const auto run_to = [&](const std::string& output, int code) {
+    std::vector<std::string> arguments = common;
+    arguments.push_back(output);
+    return run(arguments, code);
+  };
+  run_to("y=" + file("plain.npy").string(), 0);  // without the @
+  run_to("y=" + at("marked.npy"), 0);
+  EXPECT_EQ(read_text_file(file("plain.npy")), read_text_file(file("marked.npy")));
+  test::Process piped({"/bin/sh", "-c",
+                       "'" + test::program_path().string() + "' run '" + common[0] +
+                           "' --fill 1 --output y=/dev/stdout | cat"});
+  EXPECT_EQ(piped.wait(), 0);
+  expect_said(piped.output(), "NUMPY");
+  expect_said(piped.output(), "y: fp16 [2, 3]  min 2");
+  expect_said(run_to("y=" + at("none/y.npy"), 1),
+              file("none/y.npy").string() + ": cannot create: No such file or directory");
+  EXPECT_TRUE(fs::is_character_file("/dev/null"));
+  run_to("y=/dev/null", 0);
+  EXPECT_TRUE(fs::is_character_file("/dev/null"));
+  fs::create_directory(file("folder"));
+  expect_said(run_to("y=" + at("folder"), 1), "Is a directory");
+  // A link stays one.
+  fs::create_symlink(file("plain.npy"), file("link.npy"));
+  run_to("z=" + at("link.npy"), 0);
+  EXPECT_TRUE(fs::is_symlink(file("link.npy")));
+  EXPECT_EQ(read_npy(file("plain.npy")).dtype, DType::int32);
+}
+
+TEST_F(RunCommand, LeavesNothingOfAnOutputThatCouldNotBeWritten) {
+  ASSERT_EQ(write_file_atomically(file("large.mil"), kLargeProgram).message, "");
+  const auto run_limited = [&](const std::string& flags) {
+    // Files of more than a few blocks cannot be written.
+    test::Process process({"/bin/sh", "-c",
+                           "trap '' XFSZ; ulimit -f 8; '" + test::program_path().string() +
+                               "' run '" + file("large.mil").string() + "' " + flags});
+    EXPECT_EQ(process.wait(), 1) << process.output();
+    return process.output();
+  };
+  const std::string path = file("y.npy").string();
+  const std::string flags = "--engine reference --fill zeros --output 'y=" + path + "'";
+  expect_said(run_limited(flags), "anemone: error: " + path + ": cannot write: File too large");
+  EXPECT_FALSE(fs::exists(path));
+  ASSERT_EQ(write_file_atomically(path, "what was there").message, "");
+  run_limited(flags);
+  EXPECT_EQ(read_text_file(path), "what was there");
+  EXPECT_FALSE(fs::exists(path + ".tmp"));
+  if (!fs::is_character_file("/dev/full")) return;
+  expect_said(run({file("model.mil").string(), "--fill", "1", "--output", "y=/dev/full"}, 1),
+              "/dev/full: cannot write: No space left on device");
+  EXPECT_TRUE(fs::is_character_file("/dev/full"));
 }
 
 }  // namespace
