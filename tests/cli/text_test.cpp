@@ -111,6 +111,113 @@ TEST_F(MilFiles, ThatAreNotThereAreErrors) {
   }
 }
 
+// One error, whatever the size.
+TEST_F(MilFiles, ThatAreBinaryAreNoText) {
+  const std::string image = write("image.bin", "");
+  std::filesystem::resize_file(image, std::uintmax_t{1} << 36);  // a hole: takes no space
+  std::string noise = "PK\x03\x04";
+  for (int i = 0; i < 100'000; ++i) noise += static_cast<char>(i * 7919 >> 3);
+  const std::string archive = write("archive.zip", noise);
+  const std::string wide = write("wide.mil", std::string("\xff\xfep\0r\0", 6));
+  for (const std::string command : {"check", "print", "run"}) {
+    const Outcome outcome = run({command, image});
+    EXPECT_EQ(outcome.code, 1);
+    EXPECT_EQ(outcome.output.find(image + ":1:1: error: not MIL text: byte 0x00 (expected UTF-8 "
+                                          "without control characters)\n"),
+              0U)
+        << outcome.output;
+    const Outcome packed = run({command, archive});
+    EXPECT_EQ(packed.code, 1);
+    EXPECT_EQ(packed.output.find(archive + ":1:3: error: not MIL text: byte 0x03"), 0U)
+        << packed.output;
+    EXPECT_NE(packed.output.find("1 error in " + archive + "\n"), std::string::npos);
+    for (const char c : packed.output) EXPECT_TRUE(c == '\n' || c >= 0x20 || c < 0) << int{c};
+    EXPECT_NE(run({command, wide}).output.find("not MIL text: UTF-16 (expected UTF-8)"),
+              std::string::npos);
+  }
+}
+
+TEST_F(MilFiles, MayBeginWithAByteOrderMark) {
+  EXPECT_EQ(run({"check", write("good.mil", "\xef\xbb\xbf" + good_)}).code, 0);
+  const std::string file = write("bad.mil", "\xef\xbb\xbf  module(1.3)");
+  const Outcome outcome = run({"check", file});
+  EXPECT_EQ(outcome.output,
+            file +
+                ":1:3: error: expected 'program(1.0)' or 'program(1.3)', found 'module'\n"
+                "      module(1.3)\n"
+                "      ^\n"
+                "1 error in " +
+                file + "\n");
+}
+
+TEST_F(MilFiles, ComeFromStandardInput) {
+  const auto piped = [&](const std::string& file, const std::string& command) {
+    Process process(
+        {"/bin/sh", "-c", "cat '" + file + "' | '" + program_path().string() + "' " + command});
+    const int code = process.wait();
+    return Outcome{code, process.output()};
+  };
+  const std::string good = write("good.mil", good_), bad = write("bad.mil", bad_);
+  EXPECT_EQ(piped(good, "print -").output, good_);
+  EXPECT_EQ(piped(good, "check -").output,
+            "<stdin>: ok: program(1.3), 1 function, 1 operations, 1 constants\n");
+  EXPECT_EQ(piped(good, "run - --fill zeros").code, 0);
+  const Outcome outcome = piped(bad, "check -");
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_NE(outcome.output.find("<stdin>:4:38: error: softmax"), std::string::npos);
+}
+
+TEST_F(MilFiles, MayLieInTheFolderOfAModel) {
+  const std::string folder = folder_.path().string();
+  EXPECT_EQ(run({"print", folder}).output,
+            "anemone: error: " + folder +
+                ": is a folder without a model.mil (expected MIL text, or "
+                "the folder of a compiled model)\n");
+  write("model.mil", good_);
+  EXPECT_EQ(run({"print", folder}).output, good_);
+  EXPECT_EQ(run({"check", folder}).output.find(folder + "/model.mil: ok"), 0U);
+}
+
+TEST_F(MilFiles, ThatAreEmptyAreErrors) {
+  const std::string file = write("empty.mil", "");
+  for (const std::string command : {"check", "print"}) {
+    const Outcome outcome = run({command, file});
+    EXPECT_EQ(outcome.code, 1);
+    EXPECT_EQ(outcome.output.find(file + ":1:1: error: expected 'program(1.0)' or 'program(1.3)', "
+                                         "found the end of the text\n"),
+              0U)
+        << outcome.output;
+  }
+}
+
+TEST_F(MilFiles, AreAllCheckedWhenOneCannotBeRead) {
+  const std::string none = (folder_.path() / "none.mil").string();
+  const std::string good = write("good.mil", good_);
+  const Outcome outcome = run({"check", none, good});
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_NE(outcome.output.find(none + ": cannot open: No such"), std::string::npos);
+  EXPECT_NE(outcome.output.find(good + ": ok"), std::string::npos);
+  const Outcome json = run({"check", "--json", none, good});
+  EXPECT_EQ(json.code, 1);
+  const auto report = nlohmann::json::parse(json.output);
+  EXPECT_EQ(report[0]["diagnostics"][0]["message"], "cannot open: No such file or directory");
+  EXPECT_EQ(report[1]["errors"], 0);
+}
+
+TEST_F(MilFiles, OfAnUnknownOpsetGiveAWarning) {
+  std::string text = good_;
+  text.replace(text.find("ios18"), 5, "ios99");
+  const std::string file = write("new.mil", text);
+  const Outcome outcome = run({"check", file});
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_EQ(
+      outcome.output.find(file + ":3:15: warning: unknown opset 'ios99' (known: ios15, ios16, "
+                                 "ios17, ios18, ios26)\n"),
+      0U)
+      << outcome.output;
+  EXPECT_NE(outcome.output.find(file + ": ok: "), std::string::npos);
+}
+
 TEST(CommandLine, WrongOnesExitWithTwo) {
   EXPECT_EQ(run({}).code, 2);
   EXPECT_EQ(run({"check"}).code, 2);
