@@ -6,6 +6,7 @@
 #   tests/<module>/**_test.cpp           anemone_<module>_tests          (AnemoneTests.cmake)
 #   tests/<module>/**_slow_test.cpp      anemone_<module>_slow_tests, label slow
 #   tests/<module>/**.cpp                helpers linked to both; tests/support/**.cpp to all
+#   tests/fake_ane/framework/*.cpp       the fake framework              (AnemoneFakeAne.cmake)
 #   bench/*.cpp                          anemone_bench_<name>            (AnemoneBench.cmake)
 #   fuzz/*.cpp                           anemone_fuzz_<name>             (AnemoneFuzz.cmake)
 

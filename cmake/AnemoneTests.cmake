@@ -1,6 +1,6 @@
 # One test program per folder of tests/ (and one for its slow tests), each one ctest entry. A folder
 # without tests makes no target. tests/package is a project of its own, not a module; tests/tools holds
-# programs and libraries that tests use.
+# programs and libraries that tests use, tests/fake_ane/framework is another such library.
 
 file(GLOB_RECURSE support_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/support/*.cpp)
 add_library(anemone_test_support STATIC ${support_sources})
@@ -25,6 +25,8 @@ if(NOT APPLE)
   add_dependencies(anemone_test_tools anemone_io_fault)
 endif()
 
+include(AnemoneFakeAne)
+
 # add_test_program(name label timeout sources...)
 function(add_test_program name label timeout)
   add_executable(${name} ${ARGN})
@@ -41,6 +43,7 @@ foreach(folder IN LISTS folders)
     continue()
   endif()
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${folder}/*.cpp)
+  list(FILTER sources EXCLUDE REGEX "/fake_ane/framework/")
   set(fast_tests ${sources})
   set(slow_tests ${sources})
   set(helpers ${sources})

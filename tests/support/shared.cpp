@@ -13,6 +13,13 @@ std::filesystem::path io_fault_library() {
   return std::filesystem::path(ANEMONE_TOOLS) / "anemone_io_fault.so";
 }
 
+std::optional<std::filesystem::path> fake_ane_library() {
+  std::filesystem::path path = std::filesystem::path(ANEMONE_TOOLS) / "libanemone_fake_ane.so";
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) return std::nullopt;
+  return path;
+}
+
 std::optional<std::filesystem::path> shared_path(std::string_view relative) {
   const char* folder = std::getenv("ANEMONE_SHARED");
   const std::filesystem::path root = folder != nullptr && *folder != '\0'

@@ -19,6 +19,10 @@ std::filesystem::path program_path();
 // The fault injector (tests/tools/io_fault.h) of the same build; there is none on macOS.
 std::filesystem::path io_fault_library();
 
+// The fake framework of the Neural Engine (tests/fake_ane/fake_ane.h) of the same build; nothing
+// where it could not be built.
+std::optional<std::filesystem::path> fake_ane_library();
+
 // A file or folder of the test material: under $ANEMONE_SHARED where that is set, else under
 // ../shared beside the checkout. Nothing if it does not exist there.
 std::optional<std::filesystem::path> shared_path(std::string_view relative);
