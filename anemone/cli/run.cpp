@@ -23,7 +23,7 @@ namespace {
 constexpr int kMostRuns = 1'000'000;
 
 struct Options {
-  std::string file, function, engine = "auto", precision = "fp16", fill;
+  std::string file, function, engine = "auto", target, precision = "fp16", fill;
   std::vector<std::string> inputs, outputs;
   int threads = 0, time = 0;
   std::uint64_t seed = 42;
@@ -44,7 +44,7 @@ const mil::Function& find_function(const mil::Program& program, const std::strin
                    "--function", known);
 }
 
-std::unique_ptr<engine::Engine> make_engine(const Options& options) {
+std::unique_ptr<engine::Engine> make_engine(const Options& options, const mil::Function& function) {
   bool known = options.engine == "auto";
   std::string names = "auto";
   for (const engine::EngineEntry& entry : engine::engines()) {
@@ -52,7 +52,13 @@ std::unique_ptr<engine::Engine> make_engine(const Options& options) {
     names += ", " + std::string(entry.name);
   }
   if (!known) throw UsageError("no engine '" + options.engine + "'", "--engine", names);
-  return engine::make_engine(options.engine, {options.threads});
+  engine::EngineOptions engine_options;
+  engine_options.threads = options.threads;
+  engine_options.target = options.target;
+  return engine::choose_engine(
+      options.engine, engine_options,
+      [&](engine::Engine& candidate) { return candidate.supports(function); },
+      [](const std::string& text) { fmt::print(stderr, "anemone: warning: {}\n", text); });
 }
 
 std::string port_names(const std::vector<engine::Port>& ports) {
@@ -155,7 +161,7 @@ int run_program(const Options& options) {
   const ProgramText file(options.file);
   const mil::Program program = file.load();
   const mil::Function& function = find_function(program, options.function);
-  const auto engine = make_engine(options);
+  const auto engine = make_engine(options, function);
   if (const engine::Support support = engine->supports(function); !support.ok) {
     throw Error(
         fmt::format("the engine {} does not take this program: {}", engine->name(), support.reason),
@@ -201,7 +207,10 @@ Run setup(CLI::App& app) {
                  "NAME=FILE.npy or NAME=@FILE.npy: write this output; may be repeated")
       ->allow_extra_args(false);
   app.add_option("--function", options->function, "Which function; default: main, or the only one");
-  app.add_option("--engine", options->engine, "auto, cpu, reference, …")->capture_default_str();
+  app.add_option("--engine", options->engine, "auto, ane, cpu, reference, …")
+      ->capture_default_str();
+  app.add_option("--target", options->target,
+                 "Machine to compile for, where the engine knows several; default: this one");
   app.add_option("--threads", options->threads, "0 = what affinity and cgroup allow")
       ->type_name("N")
       ->check(whole_number(0, engine::EngineOptions::kMostThreads));

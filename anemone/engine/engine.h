@@ -28,6 +28,7 @@ namespace anemone::engine {
 struct Support {
   bool ok = true;
   std::string reason;
+  bool expected = false;  // this kind of machine usually can: going without it is worth a message
 };
 
 struct EngineTraits {
@@ -49,6 +50,7 @@ struct EngineOptions {
 
   int threads = 0;       // 0 = what affinity and cgroup allow; at most kMostThreads
   bool profile = false;  // take the time of every step, for Executable::profile
+  std::string target;    // which machine to compile for; empty = this one (engines that can)
 };
 
 struct CompileOptions {
@@ -123,6 +125,9 @@ class Engine {
   virtual std::unique_ptr<Executable> compile(const mil::Function& function,
                                               const CompileOptions& options) = 0;
   virtual std::unique_ptr<Surface> make_surface(const BufferSpec& spec) = 0;
+  // How many of traits().compile_limit are used, tries that failed included; negative where the
+  // engine does not count, and every program compiled is one.
+  virtual int compiles_used() const { return -1; }
 };
 
 }  // namespace anemone::engine

@@ -56,4 +56,23 @@ std::unique_ptr<Engine> make_engine(std::string_view name, const EngineOptions& 
               "auto or one of " + what_there_is());
 }
 
+std::unique_ptr<Engine> choose_engine(std::string_view name, const EngineOptions& options,
+                                      const std::function<Support(Engine&)>& takes,
+                                      const std::function<void(const std::string&)>& message) {
+  if (name != "auto") return make_engine(name, options);
+  for (auto entry = kEngines.rbegin(); entry != kEngines.rend(); ++entry) {
+    const std::string called = "the engine " + std::string(entry->name);
+    if (const Support support = entry->support(); !support.ok) {
+      if (support.expected)
+        message(called + " cannot be had here and is not used: " + support.reason);
+      continue;
+    }
+    std::unique_ptr<Engine> engine = entry->make(options);
+    const Support support = takes(*engine);
+    if (support.ok) return engine;
+    message(called + " does not take this and is not used: " + support.reason);
+  }
+  throw Error("no engine takes this", {}, "another program, or one engine by name");
+}
+
 }  // namespace anemone::engine

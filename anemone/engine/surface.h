@@ -20,6 +20,8 @@ namespace anemone::engine {
 struct BufferSpec {
   std::string name;  // for messages
   std::size_t bytes = 0;
+  // Rows with gaps between them, where the engine's memory knows of such; 0: none.
+  std::size_t row_bytes = 0, row_elements = 0, element_bytes = 0;
 };
 
 // One named tensor inside a buffer.

@@ -129,6 +129,10 @@ void visit_engine_keys(Engine& e, Visit&& visit) {
   visit(Key{"engine.partition", "how a step is cut into programs; empty = as the engine likes it",
             0, 0, OnResume::free, partition_names()},
         e.partition);
+  visit(Key{"engine.target",
+            "which machine to compile for, where the engine knows several; empty = this one", 0, 0,
+            OnResume::free},
+        e.target);
   visit(Key{"engine.threads", "0 = what affinity and cgroup allow", 0, 4096, OnResume::free},
         e.threads);
   visit(Key{"engine.compile_limit", "compiles a process; 0 = the engine's own limit", 0, 1e9,

@@ -45,6 +45,7 @@ struct EngineConfig {
   std::string name = "auto";
   std::string precision = "fp16";  // fp16, bf16, fp32
   std::string partition;           // empty = the engine's default
+  std::string target;              // empty = this machine
   std::int64_t threads = 0;
   std::int64_t compile_limit = 0;  // 0 = the engine's own; more simulates a budget on any engine
   bool pack_io = false;            // force packed inputs and outputs

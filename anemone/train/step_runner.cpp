@@ -69,7 +69,10 @@ class StepRunner::Impl {
   std::string explain() const;
 
   int compiles_per_update() const { return compiles_per_update_; }
-  int compiles() const { return compiles_; }
+  int compiles() const {
+    const int used = engine_.compiles_used();
+    return used >= 0 ? used : compiles_;
+  }
   double compile_milliseconds() const { return compile_milliseconds_; }
   const StepPlan& plan() const { return plan_; }
   std::size_t engine_bytes() const {

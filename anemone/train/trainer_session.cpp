@@ -127,19 +127,39 @@ void Session::make_engines() {
   const int threads = static_cast<int>(config.engine.threads);
   engine::EngineOptions engine_options;
   engine_options.threads = threads;
+  engine_options.target = config.engine.target;
   engine = options.engine;
   if (engine == nullptr) {
-    own_engine = engine::make_engine(config.engine.name, engine_options);
+    own_engine = engine::choose_engine(
+        config.engine.name, engine_options,
+        [this](const engine::Engine& candidate) { return takes_model(candidate); },
+        [this](const std::string& text) { message(text); });
     engine = own_engine.get();
   }
   host_engine = &host_engine_of(*engine, threads, own_host_engine);
   pool = std::make_unique<compute::ThreadPool>(threads > 0 ? threads
                                                            : compute::default_thread_count());
   const engine::EngineTraits& traits = engine->traits();
-  partition = config.engine.partition.empty() ? traits.default_partition : config.engine.partition;
+  partition = partition_for(*engine);
   compile_limit = config.engine.compile_limit > 0 ? static_cast<int>(config.engine.compile_limit)
                                                   : traits.compile_limit;
   if (config.engine.compile_limit == 0 && !traits.update_recompiles) compile_limit = 0;
+}
+
+std::string Session::partition_for(const engine::Engine& candidate) const {
+  return config.engine.partition.empty() ? candidate.traits().default_partition
+                                         : config.engine.partition;
+}
+
+engine::Support Session::takes_model(const engine::Engine& candidate) const {
+  if (candidate.traits().runs_on_host) return {};  // they take everything
+  const nn::StepGraph graph = nn::layer_step(config.model, partition_for(candidate));
+  for (const nn::Kernel& kernel : graph.kernels) {
+    if (kernel.host) continue;
+    engine::Support support = candidate.supports(kernel.program.main());
+    if (!support.ok) return {false, kernel.name + ": " + support.reason};
+  }
+  return {};
 }
 
 void Session::check_compile_limit(const nn::StepGraph& graph) const {

@@ -77,6 +77,8 @@ struct Session {
   void prepare();
   void throw_if_stopped() const;
   void make_engines();
+  std::string partition_for(const engine::Engine& candidate) const;
+  engine::Support takes_model(const engine::Engine& candidate) const;
   void check_compile_limit(const nn::StepGraph& graph) const;
   void start_new();
   void resume(LoadedCheckpoint& loaded);
