@@ -21,7 +21,7 @@ std::size_t bytes_of(const mil::Type& type) {
   return static_cast<std::size_t>(type.shape.elements()) * dtype_size(type.dtype);
 }
 
-// The ports of the original function; a packed layout says where they lie in the only buffer.
+// The ports of the original function; a packed layout says where they lie.
 std::vector<engine::Port> ports_of(const mil::Function& original,
                                    const std::vector<mil::Value>& values,
                                    const std::vector<mil::PackedPort>& packed) {
@@ -33,7 +33,7 @@ std::vector<engine::Port> ports_of(const mil::Function& original,
     port.dtype = type.dtype;
     port.shape = type.shape;
     port.strides = contiguous_strides(type.shape);
-    port.buffer = packed.empty() ? static_cast<int>(i) : 0;
+    port.buffer = packed.empty() ? static_cast<int>(i) : packed[i].buffer;
     if (!packed.empty()) {
       port.offset_bytes =
           static_cast<std::size_t>(packed[i].channel * port.strides[1]) * dtype_size(type.dtype);

@@ -101,8 +101,7 @@ class Executable final : public engine::Executable {
     }
   }
 
-  // The ports of the function as it was given; a packed layout says where they lie in the only
-  // buffer.
+  // The ports of the function as it was given; a packed layout says where they lie.
   static void list_ports(const mil::Function& function, const std::vector<mil::Value>& values,
                          const std::vector<mil::PackedPort>& packed, std::vector<Port>& ports) {
     for (std::size_t i = 0; i < values.size(); ++i) {
@@ -112,7 +111,7 @@ class Executable final : public engine::Executable {
       if (!packed.empty()) {
         const Strides strides = contiguous_strides(type.shape);
         offset = static_cast<std::size_t>(packed[i].channel * strides[1]) * dtype_size(type.dtype);
-        buffer = 0;
+        buffer = packed[i].buffer;
       }
       ports.push_back(contiguous_port(function.name_of(values[i]), type, offset, buffer));
     }

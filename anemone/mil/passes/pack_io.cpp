@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <iterator>
 #include <unordered_set>
 #include <utility>
@@ -82,35 +83,53 @@ class Extension {
   std::unordered_set<std::string> taken_;
 };
 
-// The ports one behind the other; `first` is the port that all others must agree with.
-std::vector<PackedPort> lay_out(const Function& function, const std::vector<Value>& ports,
-                                Value first, const std::string& program, const char* side) {
-  const Type& expected = function.type(first);
-  std::vector<PackedPort> layout;
+bool is_packable(const Type& type) {
+  return type.is_tensor() && type.shape.rank() == 4 && type.shape.is_static() &&
+         type.shape[0] == 1 && type.shape[1] > 0 && type.shape[2] == 1;
+}
+
+void check_channels(const std::vector<PackedPort>& layout, std::int64_t channels,
+                    const std::string& program, const char* side) {
+  if (channels <= kMaxPackedChannels) return;
+  std::string parts;
+  for (const PackedPort& port : layout) {
+    if (port.channels == 0) continue;
+    parts += fmt::format("{}{} {}", parts.empty() ? "" : " + ", port.name, port.channels);
+  }
+  throw Error(fmt::format("the packed {} would have {} channels ({})", side, channels, parts),
+              program, fmt::format("at most {}", kMaxPackedChannels));
+}
+
+// The ports like the first that can be packed one behind the other in buffer 0, the others in
+// buffers behind it. Returns the packed channels.
+std::int64_t lay_out(const Function& function, const std::vector<Value>& ports,
+                     const std::string& program, const char* side,
+                     std::vector<PackedPort>& layout) {
+  const auto first = std::find_if(ports.begin(), ports.end(),
+                                  [&](Value port) { return is_packable(function.type(port)); });
   std::int64_t channel = 0;
+  int buffer = first == ports.end() ? 0 : 1;
   for (const Value port : ports) {
     const Type& type = function.type(port);
-    const bool packable = type.is_tensor() && type.shape.rank() == 4 && type.shape.is_static() &&
-                          type.shape[0] == 1 && type.shape[2] == 1;
-    if (!packable || type.dtype != expected.dtype || type.shape[3] != expected.shape[3]) {
-      throw Error(fmt::format("{} '{}' is {} and cannot be packed", side, function.name_of(port),
-                              type.to_string()),
-                  program,
-                  fmt::format("[1, C, 1, S] with the element type and S of '{}', {}",
-                              function.name_of(first), expected.to_string()));
+    if (is_packable(type) && type.dtype == function.type(*first).dtype &&
+        type.shape[3] == function.type(*first).shape[3]) {
+      layout.push_back({function.name_of(port), channel, type.shape[1], 0});
+      channel += type.shape[1];
+    } else {
+      layout.push_back({function.name_of(port), 0, 0, buffer++});
     }
-    layout.push_back({function.name_of(port), channel, type.shape[1]});
-    channel += type.shape[1];
   }
-  if (channel > kMaxPackedChannels) {
-    std::string parts;
-    for (const PackedPort& port : layout) {
-      parts += fmt::format("{}{} {}", parts.empty() ? "" : " + ", port.name, port.channels);
-    }
-    throw Error(fmt::format("the packed {} would have {} channels ({})", side, channel, parts),
-                program, fmt::format("at most {}", kMaxPackedChannels));
-  }
-  return layout;
+  check_channels(layout, channel, program, side);
+  return channel;
+}
+
+// The ports that are packed, and those that stay.
+std::vector<Value> select(const std::vector<Value>& ports, const std::vector<PackedPort>& layout,
+                          bool packed) {
+  std::vector<Value> selected;
+  for (std::size_t i = 0; i < ports.size(); ++i)
+    if ((layout[i].channels > 0) == packed) selected.push_back(ports[i]);
+  return selected;
 }
 
 Type packed_type(const Function& function, Value port, std::int64_t channels) {
@@ -121,11 +140,19 @@ Type packed_type(const Function& function, Value port, std::int64_t channels) {
 
 void pack_inputs(Function& function, const PackedLayout& layout) {
   Extension front(function);
+  const std::vector<Value> parts = select(function.inputs, layout.inputs, true);
+  std::vector<Value> inputs = select(function.inputs, layout.inputs, false);
+  if (parts.size() == 1) {
+    inputs.insert(inputs.begin(), parts[0]);
+    function.inputs = std::move(inputs);
+    return;
+  }
   const Value packed =
       function.add_value(front.unique_name(std::string(kPackedInput)),
-                         packed_type(function, function.inputs[0], layout.input_channels), -1, 0);
-  for (std::size_t i = 0; i < layout.inputs.size(); ++i) {
+                         packed_type(function, parts[0], layout.input_channels), -1, 0);
+  for (std::size_t i = 0; i < function.inputs.size(); ++i) {
     const PackedPort& port = layout.inputs[i];
+    if (port.channels == 0) continue;
     const std::vector<std::int64_t> begin = {0, port.channel, 0, 0};
     const Shape& size = function.type(function.inputs[i]).shape;
     const Value begin_value = front.constant(port.name + "_begin", Constant::int32s(begin));
@@ -134,20 +161,29 @@ void pack_inputs(Function& function, const PackedLayout& layout) {
               {{"x", {packed}}, {"begin", {begin_value}}, {"size", {size_value}}});
   }
   front.put_in_front();
-  function.inputs = {packed};
+  inputs.insert(inputs.begin(), packed);
+  function.inputs = std::move(inputs);
 }
 
 void pack_outputs(Function& function, const PackedLayout& layout) {
   Extension behind(function);
+  const std::vector<Value> parts = select(function.outputs, layout.outputs, true);
+  std::vector<Value> outputs = select(function.outputs, layout.outputs, false);
+  if (parts.size() == 1) {
+    outputs.insert(outputs.begin(), parts[0]);
+    function.outputs = std::move(outputs);
+    return;
+  }
   const Value packed =
       function.add_value(behind.unique_name(std::string(kPackedOutput)),
-                         packed_type(function, function.outputs[0], layout.output_channels), -1, 0);
+                         packed_type(function, parts[0], layout.output_channels), -1, 0);
   const Value axis = behind.constant("packed_axis", Constant::scalar(DType::int32, 1));
   const Value interleave = behind.constant("packed_interleave", Constant::boolean(false));
   behind.add(OpKind::concat, packed,
-             {{"values", function.outputs}, {"axis", {axis}}, {"interleave", {interleave}}});
+             {{"values", parts}, {"axis", {axis}}, {"interleave", {interleave}}});
   behind.put_behind();
-  function.outputs = {packed};
+  outputs.insert(outputs.begin(), packed);
+  function.outputs = std::move(outputs);
 }
 
 }  // namespace
@@ -156,14 +192,11 @@ PackedLayout pack_io(Function& function, const std::string& program) {
   if (function.inputs.empty() || function.outputs.empty()) {
     throw Error("a function without inputs or outputs cannot be packed", program);
   }
-  const Value first = function.inputs.front();
   PackedLayout layout;
-  layout.inputs = lay_out(function, function.inputs, first, program, "input");
-  layout.outputs = lay_out(function, function.outputs, first, program, "output");
-  layout.input_channels = layout.inputs.back().channel + layout.inputs.back().channels;
-  layout.output_channels = layout.outputs.back().channel + layout.outputs.back().channels;
-  if (function.inputs.size() > 1) pack_inputs(function, layout);
-  if (function.outputs.size() > 1) pack_outputs(function, layout);
+  layout.input_channels = lay_out(function, function.inputs, program, "input", layout.inputs);
+  layout.output_channels = lay_out(function, function.outputs, program, "output", layout.outputs);
+  if (layout.input_channels > 0) pack_inputs(function, layout);
+  if (layout.output_channels > 0) pack_outputs(function, layout);
   return layout;
 }
 
