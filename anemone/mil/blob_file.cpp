@@ -72,11 +72,6 @@ T load(std::span<const std::byte> bytes, std::uint64_t offset) {
   return value;
 }
 
-template <class T>
-void append(std::string& contents, const T& value) {
-  contents.append(reinterpret_cast<const char*>(&value), sizeof value);
-}
-
 }  // namespace
 
 std::string blob_file_stem(std::string_view name) {
@@ -152,34 +147,60 @@ BlobRecord BlobReader::record(std::uint64_t offset) const {
   return {type->type, bytes_.subspan(metadata.offset, metadata.size)};
 }
 
-std::uint64_t BlobWriter::add(DType dtype, std::span<const std::byte> data) {
+std::uint64_t BlobImage::add(DType dtype, std::size_t bytes) {
   const TypeNumber* type = nullptr;
   for (const TypeNumber& known : kTypes) {
     if (known.type == dtype) type = &known;
   }
-  if (type == nullptr) {
-    throw Error(fmt::format("a blob file cannot hold {}", dtype_name(dtype)), path_.string());
+  if (type == nullptr) throw Error(fmt::format("a blob file cannot hold {}", dtype_name(dtype)));
+  const std::uint64_t offset = aligned(this->bytes());
+  records_.push_back({type->number, offset, bytes});
+  return offset;
+}
+
+std::size_t BlobImage::bytes() const {
+  if (records_.empty()) return sizeof(Header);
+  return records_.back().offset + sizeof(Metadata) + records_.back().size;
+}
+
+void BlobImage::write_headers(std::span<std::byte> file) const {
+  ANEMONE_CHECK(file.size() == bytes(), "the file has the image's size");
+  Header header{};
+  header.count = static_cast<std::uint32_t>(records_.size());
+  header.version = kVersion;
+  std::memcpy(file.data(), &header, sizeof header);
+  std::uint64_t end = sizeof header;  // of what is written: from here to the next record are zeros
+  for (const Record& record : records_) {
+    Metadata metadata{};
+    metadata.sentinel = kSentinel;
+    metadata.type = record.type;
+    metadata.size = record.size;
+    metadata.offset = record.offset + sizeof metadata;
+    std::memset(file.data() + end, 0, record.offset - end);
+    std::memcpy(file.data() + record.offset, &metadata, sizeof metadata);
+    end = metadata.offset + record.size;
   }
-  if (contents_.empty()) contents_.resize(sizeof(Header));
-  contents_.resize(aligned(contents_.size()));
-  const std::uint64_t offset = contents_.size();
-  Metadata metadata{};
-  metadata.sentinel = kSentinel;
-  metadata.type = type->number;
-  metadata.size = data.size();
-  metadata.offset = offset + sizeof(Metadata);
-  append(contents_, metadata);
+}
+
+std::span<std::byte> BlobImage::data(std::span<std::byte> file, std::size_t record) const {
+  return file.subspan(records_[record].offset + sizeof(Metadata), records_[record].size);
+}
+
+std::uint64_t BlobWriter::add(DType dtype, std::span<const std::byte> data) {
+  std::uint64_t offset = 0;
+  try {
+    offset = image_.add(dtype, data.size());
+  } catch (const Error& error) {
+    throw Error(error.problem(), path_.string());
+  }
+  contents_.resize(offset + sizeof(Metadata));
   contents_.append(reinterpret_cast<const char*>(data.data()), data.size());
-  ++count_;
   return offset;
 }
 
 Status BlobWriter::finish() {
-  if (contents_.empty()) contents_.resize(sizeof(Header));
-  Header header{};
-  header.count = count_;
-  header.version = kVersion;
-  std::memcpy(contents_.data(), &header, sizeof header);
+  contents_.resize(image_.bytes());
+  image_.write_headers(std::as_writable_bytes(std::span(contents_)));
   return write_file_atomically(path_, contents_);
 }
 

@@ -14,6 +14,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "anemone/base/dtype.h"
 #include "anemone/base/file.h"
@@ -50,18 +51,36 @@ class BlobReader {
   std::string name_;
 };
 
+// The layout of a blob file before its bytes are there: where each record and its data will lie.
+class BlobImage {
+ public:
+  // Returns the record's offset, as BLOBFILE names it. Throws Error for a type that blob files do
+  // not have (bool, fp64, 64-bit integers, strings).
+  std::uint64_t add(DType dtype, std::size_t bytes);
+  std::size_t bytes() const;  // of the whole file
+  std::size_t records() const { return records_.size(); }
+  // Everything but the data, into a file of bytes() bytes.
+  void write_headers(std::span<std::byte> file) const;
+  std::span<std::byte> data(std::span<std::byte> file, std::size_t record) const;
+
+ private:
+  struct Record {
+    std::uint32_t type;
+    std::uint64_t offset, size;
+  };
+  std::vector<Record> records_;
+};
+
 class BlobWriter {
  public:
   explicit BlobWriter(const std::filesystem::path& path) : path_(path) {}
-  // Returns the record's offset. Throws Error for a type that blob files do not have (bool, fp64,
-  // 64-bit integers, strings).
-  std::uint64_t add(DType dtype, std::span<const std::byte> data);
-  Status finish();  // writes and syncs the file
+  std::uint64_t add(DType dtype, std::span<const std::byte> data);  // as BlobImage::add
+  Status finish();                                                  // writes and syncs the file
 
  private:
   std::filesystem::path path_;
+  BlobImage image_;
   std::string contents_;
-  std::uint32_t count_ = 0;
 };
 
 }  // namespace anemone::mil

@@ -72,8 +72,8 @@ void convert_weights(const WeightStore::Tensor& tensor, bool transposed, std::by
   }
 }
 
-std::span<const std::byte> weight_bytes(const WeightStore::Tensor& tensor, const WeightRef& ref,
-                                        const Type& type, std::vector<std::byte>& scratch) {
+// Throws Error unless the stored tensor can serve as a constant of `type`.
+void check_weight(const WeightStore::Tensor& tensor, const WeightRef& ref, const Type& type) {
   Shape shape = tensor.shape;
   if (ref.transposed) {
     if (shape.rank() < 2) {
@@ -87,24 +87,23 @@ std::span<const std::byte> weight_bytes(const WeightStore::Tensor& tensor, const
                             ref.transposed ? " (transposed)" : "", shape.to_string()),
                 {}, type.to_string());
   }
-  if (type.dtype == DType::fp32 && !ref.transposed) return std::as_bytes(tensor.values);
-  scratch.resize(tensor.values.size() * dtype_size(type.dtype));
-  std::byte* out = scratch.data();
-  switch (type.dtype) {
-    case DType::fp16:
-      convert_weights<f16>(tensor, ref.transposed, out, [](float v) { return f16_from_float(v); });
-      break;
-    case DType::bf16:
-      convert_weights<bf16>(tensor, ref.transposed, out,
-                            [](float v) { return bf16_from_float(v); });
-      break;
-    case DType::fp32:
-      convert_weights<float>(tensor, ref.transposed, out, [](float v) { return v; });
-      break;
-    default:
-      throw Error("weight " + ref.name + " as " + type.to_string(), {}, "a float type");
+  if (type.dtype != DType::fp16 && type.dtype != DType::bf16 && type.dtype != DType::fp32) {
+    throw Error("weight " + ref.name + " as " + type.to_string(), {}, "a float type");
   }
-  return scratch;
+}
+
+void write_weight(const WeightStore::Tensor& tensor, const WeightRef& ref, DType dtype,
+                  std::byte* out) {
+  switch (dtype) {
+    case DType::fp16:
+      return convert_weights<f16>(tensor, ref.transposed, out,
+                                  [](float v) { return f16_from_float(v); });
+    case DType::bf16:
+      return convert_weights<bf16>(tensor, ref.transposed, out,
+                                   [](float v) { return bf16_from_float(v); });
+    default:
+      return convert_weights<float>(tensor, ref.transposed, out, [](float v) { return v; });
+  }
 }
 
 }  // namespace
@@ -121,7 +120,12 @@ std::span<const std::byte> ConstantSource::bytes(const Constant& constant,
   if (const WeightRef* ref = constant.weight()) {
     if (weights_ == nullptr)
       throw Error("the program refers to weight " + ref->name, {}, "weights");
-    return weight_bytes(weights_->get(ref->name), *ref, type, scratch);
+    const WeightStore::Tensor& tensor = weights_->get(ref->name);
+    check_weight(tensor, *ref, type);
+    if (type.dtype == DType::fp32 && !ref->transposed) return std::as_bytes(tensor.values);
+    scratch.resize(tensor.values.size() * dtype_size(type.dtype));
+    write_weight(tensor, *ref, type.dtype, scratch.data());
+    return scratch;
   }
   const BlobRef* ref = constant.blob();
   if (ref == nullptr) throw Error("a constant of strings where numbers are needed");
@@ -134,6 +138,23 @@ std::span<const std::byte> ConstantSource::bytes(const Constant& constant,
                 ref->path, type.to_string());
   }
   return record.data;
+}
+
+void ConstantSource::write(const Constant& constant, std::span<std::byte> out) {
+  const WeightRef* ref = constant.weight();
+  if (ref == nullptr || weights_ == nullptr) {
+    std::vector<std::byte> scratch;
+    const std::span<const std::byte> from = bytes(constant, scratch);
+    ANEMONE_CHECK(from.size() == out.size(), "as many bytes as the constant's type has");
+    std::copy(from.begin(), from.end(), out.begin());
+    return;
+  }
+  const WeightStore::Tensor& tensor = weights_->get(ref->name);
+  const DType dtype = constant.type().dtype;
+  check_weight(tensor, *ref, constant.type());
+  ANEMONE_CHECK(tensor.values.size() * dtype_size(dtype) == out.size(),
+                "as many bytes as the constant's type has");
+  write_weight(tensor, *ref, dtype, out.data());
 }
 
 const BlobReader& ConstantSource::reader(const std::string& path) {

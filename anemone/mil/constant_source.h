@@ -25,6 +25,8 @@ class ConstantSource {
   // must be made (weights: rounding, transposition). Throws Error when the reference cannot be
   // resolved or has another size or type.
   std::span<const std::byte> bytes(const Constant& constant, std::vector<std::byte>& scratch);
+  // The same bytes written to `out`, which has their size: weights are made in place.
+  void write(const Constant& constant, std::span<std::byte> out);
   const WeightStore* weights() const { return weights_; }
 
  private:
