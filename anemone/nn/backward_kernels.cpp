@@ -20,9 +20,9 @@ mil::Value channels_to_rows(KernelBuilder& k, mil::Value x) {
 }
 
 mil::Value through_projections(KernelBuilder& k, mil::Value dq, mil::Value dk, mil::Value dv) {
-  const auto from_q = linear(k.b, dq, k.transposed_weight("wq"));
-  const auto from_k = linear(k.b, dk, k.transposed_weight("wk"));
-  const auto from_v = linear(k.b, dv, k.transposed_weight("wv"));
+  const auto from_q = k.linear_transposed(dq, "wq");
+  const auto from_k = k.linear_transposed(dk, "wk");
+  const auto from_v = k.linear_transposed(dv, "wv");
   return add(k.b, add(k.b, from_q, from_k), from_v);
 }
 
@@ -36,7 +36,8 @@ void build_norm_bwd(KernelBuilder& k, const NormNames& names) {
   const auto residual = k.input(names.residual, k.config.dim);
   const auto dnorm = k.input(names.dnorm, k.config.dim);
   const auto x = k.input(names.x, k.config.dim);
-  const RmsNormGrads grads = rms_norm_backward(b, dnorm, x, k.weight(names.weight), k.norm_eps);
+  const RmsNormGrads grads =
+      rms_norm_backward(b, dnorm, x, k.norm_weight(names.weight), k.norm_eps);
   const auto dx = add(b, as_type(b, residual, DType::fp32), grads.dx);
   k.output(as_type(b, dx, k.config.dtype), names.dx);
   k.output(grads.dw, names.dw);
@@ -49,10 +50,10 @@ void build_ffn_bwd(KernelBuilder& k) {
   const auto dy = k.input("dy", k.config.dim);
   const auto h1 = k.input("h1", k.config.hidden);
   const auto h3 = k.input("h3", k.config.hidden);
-  const auto dgate = linear(b, dy, k.transposed_weight("w2"));
+  const auto dgate = k.linear_transposed(dy, "w2");
   const SwigluGrads grads = swiglu_backward(b, dgate, h1, h3);
-  const auto from_h1 = linear(b, grads.dh1, k.transposed_weight("w1"));
-  const auto from_h3 = linear(b, grads.dh3, k.transposed_weight("w3"));
+  const auto from_h1 = k.linear_transposed(grads.dh1, "w1");
+  const auto from_h3 = k.linear_transposed(grads.dh3, "w3");
   k.output(add(b, from_h1, from_h3), "dx2norm");
   k.output(grads.dh1, "dh1");
   k.output(grads.dh3, "dh3");
@@ -72,7 +73,7 @@ void build_sdpa_bwd1(KernelBuilder& k) {
   const auto key = k.input("k", k.config.kv_dim());
   const auto v = k.input("v", k.config.kv_dim());
   const auto dx2 = k.input("dx2", k.config.dim);
-  const auto dattn = linear(k.b, dx2, k.transposed_weight("wo"));
+  const auto dattn = k.linear_transposed(dx2, "wo");
   const AttentionGradsFirst grads = attention_backward_first(k.b, k.config, dattn, q, key, v);
   k.output(grads.dv, "dv");
   k.output(rows_to_channels(k, grads.probs), "probs");
@@ -106,7 +107,7 @@ void build_attn_bwd(KernelBuilder& k) {
   const auto key = k.input("k", k.config.kv_dim());
   const auto v = k.input("v", k.config.kv_dim());
   const auto dx2 = k.input("dx2", k.config.dim);
-  const auto dattn = linear(k.b, dx2, k.transposed_weight("wo"));
+  const auto dattn = k.linear_transposed(dx2, "wo");
   const AttentionGradsFirst first = attention_backward_first(k.b, k.config, dattn, q, key, v);
   const AttentionGradsSecond second =
       attention_backward_second(k.b, k.config, first.probs, first.dp, q, key);

@@ -27,6 +27,10 @@ RmsNormGrads rms_norm_backward(mil::Builder& b, mil::Value dy, mil::Value x, mil
 // y = W x.     x: [1, IC, 1, S]; W: [OC, IC, 1, 1]; y: [1, OC, 1, S]. Backward is linear(dy, Wᵀ).
 mil::Value linear(mil::Builder& b, mil::Value x, mil::Value weight);
 
+// The same with a weight that is computed or given at run time, W: [1, 1, OC, IC], as a matrix
+// product; transposed: y = Wᵀ x with x: [1, OC, 1, S].
+mil::Value linear_product(mil::Builder& b, mil::Value x, mil::Value weight, bool transposed);
+
 // x converted to `dtype`; x itself where it has that element type already.
 mil::Value as_type(mil::Builder& b, mil::Value x, DType dtype);
 

@@ -8,12 +8,12 @@ namespace anemone::nn {
 void build_fwd_attn(KernelBuilder& k) {
   mil::Builder& b = k.b;
   const auto x = k.input("x", k.config.dim);
-  const auto xnorm = rms_norm(b, x, k.weight("norm1"), k.norm_eps);
-  const auto q = linear(b, xnorm, k.weight("wq"));
-  const auto key = linear(b, xnorm, k.weight("wk"));
-  const auto v = linear(b, xnorm, k.weight("wv"));
+  const auto xnorm = rms_norm(b, x, k.norm_weight("norm1"), k.norm_eps);
+  const auto q = k.linear(xnorm, "wq");
+  const auto key = k.linear(xnorm, "wk");
+  const auto v = k.linear(xnorm, "wv");
   const auto attn = attention(b, k.config, q, key, v).out;
-  k.output(linear(b, attn, k.weight("wo")), "o");
+  k.output(k.linear(attn, "wo"), "o");
   k.output(q, "q");
   k.output(key, "k");
   k.output(v, "v");
@@ -30,11 +30,11 @@ void build_residual(KernelBuilder& k) {
 void build_fwd_ffn(KernelBuilder& k) {
   mil::Builder& b = k.b;
   const auto x2 = k.input("x2", k.config.dim);
-  const auto x2norm = rms_norm(b, x2, k.weight("norm2"), k.norm_eps);
-  const auto h1 = linear(b, x2norm, k.weight("w1"));
-  const auto h3 = linear(b, x2norm, k.weight("w3"));
+  const auto x2norm = rms_norm(b, x2, k.norm_weight("norm2"), k.norm_eps);
+  const auto h1 = k.linear(x2norm, "w1");
+  const auto h3 = k.linear(x2norm, "w3");
   const auto gate = swiglu(b, h1, h3);
-  k.output(linear(b, gate, k.weight("w2")), "y");
+  k.output(k.linear(gate, "w2"), "y");
   k.output(h1, "h1");
   k.output(h3, "h3");
   k.output(gate, "gate");

@@ -19,16 +19,25 @@ namespace anemone::nn {
 // The parameters of one layer, in the order in which they are saved and reported. `prefix`: "l0.".
 std::vector<ParameterSpec> layer_parameters(const ModelConfig& config, const std::string& prefix);
 
+// How a kernel gets its weights.
+enum class WeightForm : std::uint8_t {
+  constants,  // in the program: linear layers are convolutions
+  inputs,     // at run time, behind its other inputs: linear layers are matrix products
+};
+
 // What a kernel's builder function works with: the ports and weights of one layer.
 class KernelBuilder {
  public:
-  KernelBuilder(mil::Program& program, const ModelConfig& config, std::string prefix);
+  KernelBuilder(mil::Program& program, const ModelConfig& config, std::string prefix,
+                WeightForm weights = WeightForm::constants);
 
   mil::Value input(const char* name,
                    std::int64_t channels);    // [1, channels, 1, seq] of the element type
   mil::Value scalar_input(const char* name);  // fp32 [1, 1, 1, 1]
-  mil::Value weight(const char* name);        // "wq" as [OC, IC, 1, 1], "norm1" as [1, C, 1, 1]
-  mil::Value transposed_weight(const char* name);  // [IC, OC, 1, 1]
+  mil::Value norm_weight(const char* name);   // "norm1" as [1, C, 1, 1]
+  // W x and Wᵀ dy with the matrix "wq".
+  mil::Value linear(mil::Value x, const char* name);
+  mil::Value linear_transposed(mil::Value dy, const char* name);
   void output(mil::Value value, const char* name);
 
   mil::Builder b;
@@ -38,7 +47,9 @@ class KernelBuilder {
 
  private:
   const ParameterSpec& parameter(const char* name) const;
+  mil::Value matrix(const char* name, bool transposed);
   std::string prefix_;
+  WeightForm weights_;
   std::vector<ParameterSpec> parameters_;
 };
 
@@ -53,6 +64,7 @@ struct KernelDef {
 struct PartitionDef {
   Partition partition;
   std::vector<KernelDef> forward, backward;
+  WeightForm weights = WeightForm::constants;  // of all but the glue programs
 };
 std::span<const PartitionDef> partition_defs();
 const PartitionDef& find_partition(std::string_view name);  // throws Error naming those there are

@@ -39,24 +39,27 @@ class Names {
   bool first_, last_;
 };
 
-Kernel build_kernel(const KernelDef& def, const ModelConfig& config, std::int64_t layer) {
+Kernel build_kernel(const KernelDef& def, const ModelConfig& config, std::int64_t layer,
+                    WeightForm weights) {
   Kernel kernel;
   kernel.name = prefix_of(layer) + std::string(def.name);
   kernel.host = def.host;
-  KernelBuilder builder(kernel.program, config, prefix_of(layer));
+  KernelBuilder builder(kernel.program, config, prefix_of(layer),
+                        def.host ? WeightForm::constants : weights);
   def.build(builder);
   return kernel;
 }
 
 class StepAssembler {
  public:
-  StepAssembler(const ModelConfig& config, StepGraph& graph) : config_(config), graph_(graph) {}
+  StepAssembler(const ModelConfig& config, WeightForm weights, StepGraph& graph)
+      : config_(config), weights_(weights), graph_(graph) {}
 
   void add(const KernelDef& def, std::int64_t layer) {
     const Names global(graph_, layer, config_.layers);
     Call call;
     call.kernel = static_cast<int>(graph_.kernels.size());
-    graph_.kernels.push_back(build_kernel(def, config_, layer));
+    graph_.kernels.push_back(build_kernel(def, config_, layer, weights_));
     const mil::Function& function = graph_.kernels.back().program.main();
     for (const mil::Value value : function.inputs) {
       const std::string& local = function.name_of(value);
@@ -88,6 +91,7 @@ class StepAssembler {
 
  private:
   const ModelConfig& config_;
+  WeightForm weights_;
   StepGraph& graph_;
 };
 
@@ -98,7 +102,7 @@ StepGraph layer_step(const ModelConfig& given, std::string_view partition) {
   config.resolve();
   const PartitionDef& def = find_partition(partition);
   StepGraph graph;
-  StepAssembler assembler(config, graph);
+  StepAssembler assembler(config, def.weights, graph);
   for (std::int64_t layer = 0; layer < config.layers; ++layer) {
     for (ParameterSpec& spec : layer_parameters(config, prefix_of(layer)))
       graph.parameters.push_back(std::move(spec));
@@ -120,7 +124,7 @@ std::vector<Kernel> layer_kernels(const ModelConfig& given, std::string_view par
   for (std::int64_t layer = 0; layer < config.layers; ++layer) {
     for (const auto* list : {&def.forward, &def.backward}) {
       for (const KernelDef& kernel : *list) {
-        if (!kernel.host) kernels.push_back(build_kernel(kernel, config, layer));
+        if (!kernel.host) kernels.push_back(build_kernel(kernel, config, layer, def.weights));
       }
     }
   }

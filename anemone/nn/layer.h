@@ -34,7 +34,7 @@ struct Kernel {
 };
 
 // A call of a kernel, in order of execution; ports (local names) bound to global tensor names ("x"
-// → "l0.x").
+// → "l0.x"). An input may be bound to a parameter ("wq" → "l0.wq"): the host writes its values.
 struct Call {
   struct Port {
     std::string local, global;
@@ -73,7 +73,7 @@ struct Partition {
   std::string_view name;
   std::string_view summary;
 };
-std::span<const Partition> partitions();  // "six", "merged"
+std::span<const Partition> partitions();  // "six", "merged", "dynamic"
 
 // One layer with a mean-squared-error loss. Throws Error for an unknown partition, a bad config, or
 // a packed shape that breaks a limit.

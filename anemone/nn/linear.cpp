@@ -1,5 +1,5 @@
-// The linear layer: on channel-first data a 1x1 convolution. Also the conversion between element
-// types.
+// The linear layer: on channel-first data a 1x1 convolution, or a matrix product. Also the
+// conversion between element types.
 #include "anemone/nn/blocks.h"
 
 namespace anemone::nn {
@@ -16,6 +16,18 @@ mil::Value linear(mil::Builder& b, mil::Value x, mil::Value weight) {
                  {"dilations", ones},
                  {"groups", 1}},
                 b.function().name_of(weight) + "_x");
+}
+
+mil::Value linear_product(mil::Builder& b, mil::Value x, mil::Value weight, bool transposed) {
+  const Shape data = b.shape(x);  // [1, C, 1, S]
+  const Shape matrix = {1, 1, data[1], data[3]};
+  const std::string name = b.function().name_of(weight);
+  const auto columns = b.reshape({{"x", x}, {"shape", matrix}}, name + "_columns");
+  const auto product =
+      b.matmul({{"x", weight}, {"y", columns}, {"transpose_x", transposed}, {"transpose_y", false}},
+               name + "_product");
+  const Shape result = {1, b.shape(product)[2], 1, data[3]};
+  return b.reshape({{"x", product}, {"shape", result}}, name + "_x");
 }
 
 mil::Value as_type(mil::Builder& b, mil::Value x, DType dtype) {

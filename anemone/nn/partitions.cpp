@@ -33,6 +33,12 @@ const std::vector<PartitionDef>& table() {
       {{"merged", "attention's backward pass as one kernel: the S x S matrices stay in the cache"},
        {kFwdAttn, kResidual, kFwdFfn},
        {kFfnBwd, kNorm2Bwd, kAttnBwd, kNorm1Bwd}},
+      {{"dynamic",
+        "the kernels of six with the weights as inputs: an update compiles nothing, but linear "
+        "layers are matrix products where they were convolutions"},
+       {kFwdAttn, kResidual, kFwdFfn},
+       {kFfnBwd, kNorm2Bwd, kSdpaBwd1, kSdpaBwd2, kQkvBwd, kNorm1Bwd},
+       WeightForm::inputs},
   };
   return rows;
 }

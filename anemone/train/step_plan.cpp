@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
+#include <set>
 
 #include "anemone/base/error.h"
 
@@ -20,6 +22,7 @@ class StepPlanner {
       : graph_(graph), kernels_(kernels) {
     for (const std::string& name : {graph.input, graph.target, graph.loss_scale})
       host_written_.push_back(name);
+    for (const nn::ParameterSpec& spec : graph.parameters) parameters_.insert(spec.name);
   }
 
   StepPlan plan() {
@@ -78,8 +81,10 @@ class StepPlanner {
   }
 
   bool is_host_written(const std::string& name) const {
-    return std::find(host_written_.begin(), host_written_.end(), name) != host_written_.end();
+    return std::find(host_written_.begin(), host_written_.end(), name) != host_written_.end() ||
+           is_parameter(name);
   }
+  bool is_parameter(const std::string& name) const { return parameters_.count(name) != 0; }
 
   // Is the tensor in `surface` just where `port` wants it?
   bool lies_in(const std::string& global, int surface, const engine::Port& port) const {
@@ -112,7 +117,9 @@ class StepPlanner {
     for (const Bound& member : members) {
       const TensorHome place{surface, *member.port};
       Locations& locations = locations_[*member.global];
-      if (!locations.empty()) {
+      if (is_parameter(*member.global)) {
+        plan_.weights.push_back({*member.global, place});  // rarely written: no copy in each step
+      } else if (!locations.empty()) {
         check_shape(call, member, locations.front());
         plan_.copies.push_back({call, locations.front(), place});
       }
@@ -176,6 +183,7 @@ class StepPlanner {
   const nn::StepGraph& graph_;
   std::span<const KernelPorts> kernels_;
   std::vector<std::string> host_written_;
+  std::set<std::string, std::less<>> parameters_;
   std::map<std::string, Locations, std::less<>> locations_;
   StepPlan plan_;
 };

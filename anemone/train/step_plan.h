@@ -41,17 +41,25 @@ struct PlannedCopy {
   TensorHome from, to;
 };
 
+// A place where a parameter is read as a tensor: the host writes its values to all of them.
+struct PlannedWeight {
+  std::string parameter;
+  TensorHome place;
+};
+
 struct StepPlan {
   std::vector<PlannedSurface> surfaces;
   std::vector<std::vector<int>> input_surfaces, output_surfaces;  // per call, per buffer
   std::vector<PlannedCopy> copies;                                // in the order of their calls
-  std::map<std::string, TensorHome, std::less<>> tensors;         // every global tensor
+  std::vector<PlannedWeight> weights;
+  std::map<std::string, TensorHome, std::less<>> tensors;  // every global tensor
   std::size_t bytes() const;
 };
 
-// The host writes graph.input, .target and .loss_scale; one that no call reads gets no home.
-// Throws Error when a call reads a tensor that nothing wrote before it, when two calls write the
-// same one, when a port is left unbound, or when a tensor changes its shape on the way.
+// The host writes graph.input, .target and .loss_scale before a step and parameters after an
+// update; one that no call reads gets no home. Throws Error when a call reads a tensor that nothing
+// wrote before it, when two calls write the same one, when a port is left unbound, or when a tensor
+// changes its shape on the way.
 StepPlan plan_step(const nn::StepGraph& graph, std::span<const KernelPorts> kernels);
 
 }  // namespace anemone::train

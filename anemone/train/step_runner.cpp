@@ -13,6 +13,7 @@
 #include "anemone/compute/copy.h"
 #include "anemone/compute/thread_pool.h"
 #include "anemone/train/gradient_work.h"
+#include "anemone/train/weight_surfaces.h"
 
 namespace anemone::train {
 namespace {
@@ -51,6 +52,8 @@ class StepRunner::Impl {
     compile(parameters, options);
     compile_milliseconds_ = milliseconds_since(start);
     make_memory();
+    weight_surfaces_ = WeightSurfaces(plan_, surfaces_, parameters);
+    weight_surfaces_.write(pool_);
     make_gradient_work(parameters, options);
     make_waits();
   }
@@ -134,6 +137,7 @@ class StepRunner::Impl {
   double compile_milliseconds_ = 0;
   StepPlan plan_;
   std::vector<std::unique_ptr<engine::Surface>> surfaces_;
+  WeightSurfaces weight_surfaces_;
   std::vector<Stage> stages_;
   HostCopy input_, target_;
   std::vector<int> input_waits_;  // jobs that read what the host writes before a step
@@ -365,6 +369,7 @@ Status StepRunner::Impl::update_weights(double& milliseconds) {
     status = executables_[kernel]->update_weights();
     if (!status.ok()) status.message = graph_.kernels[kernel].name + ": " + status.message;
   }
+  weight_surfaces_.write(pool_);
   milliseconds = milliseconds_since(start);
   return status;
 }

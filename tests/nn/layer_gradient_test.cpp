@@ -71,7 +71,8 @@ TEST_P(TinyLayer, EveryGradientEqualsTheDerivative) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Partitions, TinyLayer,
-                         testing::Combine(testing::Values("six", "merged"), testing::Values(1, 2)),
+                         testing::Combine(testing::Values("six", "merged", "dynamic"),
+                                          testing::Values(1, 2)),
                          [](const auto& test) {
                            return std::string(std::get<0>(test.param)) + "_" +
                                   std::to_string(std::get<1>(test.param));
@@ -112,7 +113,7 @@ TEST_P(SmallLayer, HoldsOnEveryEngine) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Partitions, SmallLayer,
-                         testing::Combine(testing::Values("six", "merged"),
+                         testing::Combine(testing::Values("six", "merged", "dynamic"),
                                           testing::Values(DType::fp16, DType::fp32)),
                          [](const auto& test) {
                            return std::string(std::get<0>(test.param)) + "_" +

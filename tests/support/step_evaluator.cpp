@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
 #include <random>
@@ -58,6 +59,28 @@ void add_gradients(const nn::StepGraph& graph, StepValues<T>& values) {
   }
 }
 
+// Parameters that kernels read as tensors.
+template <class T>
+void add_weights(const nn::StepGraph& graph, const mil::WeightStore* store,
+                 const mil::TensorMap<T>& perturbed, mil::TensorMap<T>& tensors) {
+  const auto is_read = [&](const std::string& name) {
+    return std::any_of(graph.calls.begin(), graph.calls.end(), [&](const nn::Call& call) {
+      return std::any_of(call.inputs.begin(), call.inputs.end(),
+                         [&](const auto& port) { return port.global == name; });
+    });
+  };
+  for (const nn::ParameterSpec& spec : graph.parameters) {
+    if (!is_read(spec.name)) continue;
+    const auto found = perturbed.find(spec.name);
+    if (found != perturbed.end()) {
+      tensors[spec.name] = found->second;
+    } else {
+      const auto values = store->get(spec.name).values;
+      tensors[spec.name].assign(values.begin(), values.end());
+    }
+  }
+}
+
 // `run(kernel index, inputs)` gives the outputs of one program by local names.
 template <class T, class Run>
 StepValues<T> run_calls(const nn::StepGraph& graph, const mil::TensorMap<T>& inputs, StepPart part,
@@ -84,8 +107,10 @@ StepValues<T> run_calls(const nn::StepGraph& graph, const mil::TensorMap<T>& inp
 StepValues<double> evaluate_step(const nn::StepGraph& graph, const mil::TensorMap<double>& inputs,
                                  mil::ConstantSource& constants,
                                  const mil::EvaluateOptions& options, StepPart part) {
+  mil::TensorMap<double> tensors = inputs;
+  add_weights(graph, constants.weights(), {}, tensors);
   return run_calls<double>(
-      graph, inputs, part, [&](std::size_t kernel, const mil::TensorMap<double>& local) {
+      graph, tensors, part, [&](std::size_t kernel, const mil::TensorMap<double>& local) {
         return mil::evaluate(graph.kernels[kernel].program.main(), local, constants, options);
       });
 }
@@ -94,7 +119,9 @@ StepValues<Complex> evaluate_step_perturbed(const nn::StepGraph& graph,
                                             const mil::TensorMap<Complex>& inputs,
                                             mil::ConstantSource& constants,
                                             const mil::TensorMap<Complex>& weights, StepPart part) {
-  return run_calls<Complex>(graph, inputs, part,
+  mil::TensorMap<Complex> tensors = inputs;
+  add_weights(graph, constants.weights(), weights, tensors);
+  return run_calls<Complex>(graph, tensors, part,
                             [&](std::size_t kernel, const mil::TensorMap<Complex>& local) {
                               return mil::evaluate_perturbed(graph.kernels[kernel].program.main(),
                                                              local, constants, weights);
@@ -168,7 +195,9 @@ StepValues<double> run_step_on_engine(engine::Engine& engine, const nn::StepGrap
     named.pack_io = options.pack_io && !graph.kernels[kernel].host;
     return run_on_engine(engine, graph.kernels[kernel].program.main(), local, named);
   };
-  return run_calls<double>(graph, inputs, StepPart::whole, run);
+  mil::TensorMap<double> tensors = inputs;
+  add_weights(graph, options.weights, {}, tensors);
+  return run_calls<double>(graph, tensors, StepPart::whole, run);
 }
 
 LayerCase::LayerCase(nn::ModelConfig model, std::uint32_t seed) : config(std::move(model)) {

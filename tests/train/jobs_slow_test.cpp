@@ -37,13 +37,13 @@ void expect_losses(const std::vector<std::string>& overrides, double tolerance) 
 
 TEST(DefaultJob, LossesInFp16) {
   // The promise: within 0.1 %.
-  for (const char* partition : {"six", "merged"})
+  for (const char* partition : {"six", "merged", "dynamic"})
     expect_losses({std::string("engine.partition=") + partition}, 1e-3);
 }
 
 TEST(DefaultJob, LossesInFp32) {
   // The stored losses have seven digits: half a unit of the last one of the smallest is 1e-6 of it.
-  for (const char* partition : {"six", "merged"})
+  for (const char* partition : {"six", "merged", "dynamic"})
     expect_losses({"engine.precision=fp32", std::string("engine.partition=") + partition}, 2e-6);
 }
 

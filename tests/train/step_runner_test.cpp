@@ -160,6 +160,33 @@ TEST(StepRunner, FewerProgramsCountAsCompilesThanGlue) {
   EXPECT_EQ(merged.runner->compiles(), 8);
 }
 
+// Weights that are inputs: an update compiles nothing, and the next step has the new values.
+TEST(StepRunner, DynamicWeightsAreWrittenNotCompiled) {
+  const auto engine = engine::make_engine("reference", {1});
+  FakeEngine fake(*engine);
+  fake.change_traits().runs_on_host = false;
+  fake.change_traits().packed_io = true;
+  Step six(*engine, *engine, "six"), dynamic(fake, *engine, "dynamic");
+  EXPECT_EQ(dynamic.runner->compiles(), 6);
+  EXPECT_EQ(dynamic.runner->compiles_per_update(), 0);
+  for (int update = 0; update < 3; ++update) {
+    const train::StepResult a = six.runner->run(six.x, six.target, 1024);
+    const train::StepResult b = dynamic.runner->run(dynamic.x, dynamic.target, 1024);
+    ASSERT_TRUE(a.status.ok() && b.status.ok()) << a.status.message << b.status.message;
+    ASSERT_TRUE(dynamic.runner->finish_gradients().ok());
+    EXPECT_EQ(a.loss, b.loss) << update;  // on the reference engine both sum in the same order
+    for (Step* step : {&six, &dynamic}) {
+      for (const train::Parameter& parameter : step->parameters.all())
+        for (std::size_t i = 0; i < parameter.value.size(); ++i)
+          parameter.value[i] -= 0.01F * parameter.gradient[i] / 1024;
+      double milliseconds = 0;
+      ASSERT_TRUE(step->runner->update_weights(milliseconds).ok());
+    }
+  }
+  EXPECT_EQ(dynamic.runner->compiles(), 6);
+  EXPECT_EQ(six.runner->compiles(), 6 + 3 * 5);
+}
+
 TEST(StepRunner, SlowBackgroundProductsAreAwaitedBeforeTheirOperandsChange) {
   const auto engine = engine::make_engine("reference", {1});
   Step inline_step(*engine, *engine, "six");
