@@ -6,10 +6,14 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include "anemone/base/error.h"
 #include "anemone/cli/command.h"
 #include "anemone/cli/config_flags.h"
+#include "anemone/engine/ane/legal_folder.h"
+#include "anemone/engine/ane/legalize.h"
 #include "anemone/mil/passes/pack_io.h"
 #include "anemone/mil/verifier.h"
 #include "anemone/nn/layer.h"
@@ -18,26 +22,82 @@
 namespace anemone::cli {
 namespace {
 
+namespace ane = engine::ane;
+
 struct ExportFlags {
   ConfigFlags config;
-  std::string checkpoint, out, io = "packed";
+  std::string checkpoint, out, io = "packed", target, macos;
 };
 
-// "in  x_packed tensor<…>: q 0-767, k 768-1535"; a layout of one port needs no channels.
+// "in  x_packed tensor<…>: q 0-767, k 768-1535"; a buffer of one port needs no channels.
 std::string describe(const char* side, const mil::Function& function,
                      const std::vector<mil::Value>& values,
                      const std::vector<mil::PackedPort>& layout) {
   std::string text;
-  for (const mil::Value value : values) {
+  for (std::size_t buffer = 0; buffer < values.size(); ++buffer) {
+    const mil::Value value = values[buffer];
     text +=
         fmt::format("  {}  {} {}", side, function.name_of(value), function.type(value).to_string());
-    for (std::size_t i = 0; layout.size() > 1 && i < layout.size(); ++i) {
-      text += fmt::format("{} {} {}-{}", i == 0 ? ":" : ",", layout[i].name, layout[i].channel,
-                          layout[i].channel + layout[i].channels - 1);
+    std::string_view separator = ":";
+    for (const mil::PackedPort& port : layout) {
+      if (port.buffer != static_cast<int>(buffer) || port.name == function.name_of(value)) continue;
+      text += fmt::format("{} {} {}-{}", separator, port.name, port.channel,
+                          port.channel + port.channels - 1);
+      separator = ",";
     }
     text += "\n";
   }
   return text;
+}
+
+void require(const Status& status) {
+  if (!status.ok()) throw Error(status.message);
+}
+
+void export_plain(const ExportFlags& flags, nn::Kernel& kernel, mil::ConstantSource& constants,
+                  const std::filesystem::path& folder) {
+  mil::Function& function = kernel.program.main();
+  mil::PackedLayout layout;
+  if (flags.io == "packed") layout = mil::pack_io(function, kernel.name);
+  mil::verify_or_throw(kernel.program, kernel.name);
+  require(mil::export_program(kernel.program, constants, folder));
+  fmt::print("{}\n{}{}", folder.string(), describe("in ", function, function.inputs, layout.inputs),
+             describe("out", function, function.outputs, layout.outputs));
+}
+
+// "in  a_input0 tensor<…>: q, k from 768"
+std::string describe(const char* side, const std::vector<ane::LegalBuffer>& buffers,
+                     const std::vector<ane::LegalPort>& ports) {
+  std::string text;
+  for (std::size_t buffer = 0; buffer < buffers.size(); ++buffer) {
+    text +=
+        fmt::format("  {}  {} {}", side, buffers[buffer].name, buffers[buffer].type.to_string());
+    std::string_view separator = ":";
+    for (const ane::LegalPort& port : ports) {
+      if (port.buffer != static_cast<int>(buffer)) continue;
+      text += fmt::format("{} {}", separator, port.name);
+      if (port.channel > 0) text += fmt::format(" from {}", port.channel);
+      separator = ",";
+    }
+    text += "\n";
+  }
+  return text;
+}
+
+void export_legal(const ExportFlags& flags, nn::Kernel& kernel, mil::ConstantSource& constants,
+                  const std::filesystem::path& folder) {
+  ane::LegalizeOptions options;
+  options.name = kernel.name;
+  options.pack_io = flags.io == "packed";
+  options.constants = &constants;
+  const ane::LegalizedProgram legal = ane::legalize(
+      std::move(kernel.program), ane::find_target(flags.target, flags.macos), options);
+  require(ane::write_model_folder(legal, constants, folder));
+  const ane::LegalFunction& function = legal.functions.front();
+  fmt::print("{}\n{}{}", folder.string(), describe("in ", function.input_buffers, function.inputs),
+             describe("out", function.output_buffers, function.outputs));
+  for (const ane::LegalNote& note : legal.notes)
+    fmt::print("  {}: {} (rule {})\n", note.where, note.text, note.rule);
 }
 
 int run(const ExportFlags& flags) {
@@ -51,16 +111,8 @@ int run(const ExportFlags& flags) {
   train::set_initial_weights(parameters, config, flags.checkpoint);
   mil::ConstantSource constants(&parameters.weights());
   for (nn::Kernel& kernel : nn::layer_kernels(config.model, partition)) {
-    mil::Function& function = kernel.program.main();
-    mil::PackedLayout layout;
-    if (flags.io == "packed") layout = mil::pack_io(function, kernel.name);
-    mil::verify_or_throw(kernel.program, kernel.name);
     const std::filesystem::path folder = std::filesystem::path(flags.out) / kernel.name;
-    if (const Status status = mil::export_program(kernel.program, constants, folder); !status.ok())
-      throw Error(status.message);
-    fmt::print("{}\n{}{}", folder.string(),
-               describe("in ", function, function.inputs, layout.inputs),
-               describe("out", function, function.outputs, layout.outputs));
+    (flags.target.empty() ? export_plain : export_legal)(flags, kernel, constants, folder);
   }
   return kExitOk;
 }
@@ -76,6 +128,11 @@ Run setup(CLI::App& app) {
                  "named: the tensors by name")
       ->check(CLI::IsMember({"packed", "named"}))
       ->capture_default_str();
+  app.add_option("--target", flags->target,
+                 "Write what the Neural Engine of this chip gets: h13 to h17, or m1 to m5")
+      ->type_name("T");
+  app.add_option("--macos", flags->macos, "With --target: the version of macOS, as in 15 or 26.3")
+      ->type_name("V");
   app.add_option("--out,-o", flags->out,
                  "Folder to write, with a folder for each program: files of the same names are "
                  "replaced, all others stay as they are")
@@ -92,7 +149,8 @@ const Command export_command = {
     "  anemone export --config configs/layer.toml --partition merged --io named --out kernels\n"
     "  anemone export --config configs/layer.toml --checkpoint "
     "runs/layer/checkpoints/step-00000400 "
-    "--out kernels",
+    "--out kernels\n"
+    "  anemone export --config configs/layer.toml --target m4 --out kernels",
     setup};
 
 }  // namespace anemone::cli

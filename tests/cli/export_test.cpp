@@ -79,6 +79,26 @@ TEST_F(ExportCommand, NamedInAnotherPartition) {
   EXPECT_EQ(function.type(function.inputs[3]), mil::Type::tensor(DType::fp32, {1, 12, 1, 7}));
 }
 
+TEST_F(ExportCommand, WritesWhatTheNeuralEngineGets) {
+  std::string printed;
+  ASSERT_EQ(run({"--target", "m1"}, &printed), 0);
+  EXPECT_NE(printed.find("a_input0 tensor<fp16, [1, 52, 1, 7]>: dy, h1 from 12, h3 from 32"),
+            std::string::npos)
+      << printed;
+  EXPECT_NE(printed.find("reduce_mean mean_square: as a scaled reduce_sum (rule 10)"),
+            std::string::npos)
+      << printed;
+  const mil::Program program = mil::load_program(out() / "l0.fwd_ffn" / "model.mil");
+  EXPECT_EQ(program.version, "1.0");
+  EXPECT_TRUE(fs::exists(out() / "l0.fwd_ffn" / "weights" / "l0.w1.bin"));
+
+  EXPECT_EQ(run({"--target", "m9"}, &printed), 1);
+  EXPECT_NE(printed.find("m4-pro"), std::string::npos) << printed;
+  ASSERT_EQ(run({"--target", "m4", "--partition", "dynamic"}, &printed), 0);
+  EXPECT_NE(printed.find("a_input1 tensor<fp16, [1, 12, 1, 1]>: norm1"), std::string::npos)
+      << printed;
+}
+
 TEST_F(ExportCommand, TakesTheWeightsOfAFile) {
   nn::ModelConfig model;
   model.dim = 12;
