@@ -174,8 +174,12 @@ void FunctionParser::parse_operation(const std::vector<Result>& results) {
     op.kind = *kind;
     op.arguments.resize(def->params.size());
   }
-  const std::size_t ops = function_.ops.size(), values = function_.values.size();
-  parse_arguments(def, op);
+  UnknownOperation unknown;
+  if (def != nullptr) {
+    parse_arguments(def, op);
+  } else {
+    parse_unknown_arguments(unknown);
+  }
   parse_attributes(tokens_, values_, op.attributes);
   if (tokens_.at("{")) {
     tokens_.fail(tokens_.peek().location, "operations with blocks are not supported");
@@ -184,9 +188,9 @@ void FunctionParser::parse_operation(const std::vector<Result>& results) {
   if (def == nullptr) {
     UnsupportedOp& unsupported = unsupported_[name.text];
     if (unsupported.uses++ == 0) unsupported.first = name.location;
-    function_.ops.resize(ops);
-    function_.values.resize(values);
-    leave_out(results);
+    unknown.name = std::string(name.text);
+    unknown.location = name.location;
+    keep_unknown(std::move(unknown), results);
   } else {
     add_operation(std::move(op), results);
   }
@@ -206,13 +210,9 @@ void FunctionParser::parse_arguments(const OpDef* def, Operation& op) {
     tokens_.expect("=", "behind a parameter's name");
     const SourceLocation location = tokens_.peek().location;
     const bool tuple = tokens_.at("(");
-    int index = -1;
-    if (def != nullptr) {
-      index = def->find_param(name.text);
-      if (index < 0) unknown_parameter(tokens_, *def, name);
-    }
-    std::vector<Value> given = parse_argument(def != nullptr);
-    if (def == nullptr) continue;
+    const int index = def->find_param(name.text);
+    if (index < 0) unknown_parameter(tokens_, *def, name);
+    std::vector<Value> given = parse_argument(true);
     if (tuple && def->params[static_cast<std::size_t>(index)].arity == Arity::one) {
       tokens_.fail(location, fmt::format("{} of {} takes one value, not a tuple", name.describe(),
                                          def->name));
@@ -222,6 +222,17 @@ void FunctionParser::parse_arguments(const OpDef* def, Operation& op) {
       tokens_.fail(name.location, fmt::format("parameter {} is given twice", name.describe()));
     }
     values = std::move(given);
+  } while (tokens_.accept(","));
+  tokens_.expect(")", "behind the arguments");
+}
+
+void FunctionParser::parse_unknown_arguments(UnknownOperation& op) {
+  tokens_.expect("(", "behind the operation");
+  if (tokens_.accept(")")) return;
+  do {
+    const Token name = tokens_.expect_identifier("a parameter's name");
+    tokens_.expect("=", "behind a parameter's name");
+    op.arguments.push_back({std::string(name.text), parse_argument(false)});
   } while (tokens_.accept(","));
   tokens_.expect(")", "behind the arguments");
 }
@@ -298,6 +309,15 @@ bool FunctionParser::leave_out(const std::vector<Result>& results) {
     names_free &= define(result.name, value);
   }
   return names_free;
+}
+
+void FunctionParser::keep_unknown(UnknownOperation op, const std::vector<Result>& results) {
+  const auto first = static_cast<std::int32_t>(function_.values.size());
+  leave_out(results);
+  for (std::int32_t i = 0; i < static_cast<std::int32_t>(results.size()); ++i) {
+    op.results.push_back({first + i});
+  }
+  function_.unknown_ops.push_back(std::move(op));
 }
 
 void FunctionParser::skip_statement() {

@@ -52,6 +52,8 @@ class FunctionParser {
   void parse_results(std::vector<Result>& results);
   void parse_operation(const std::vector<Result>& results);
   void parse_arguments(const OpDef* def, Operation& op);
+  void parse_unknown_arguments(UnknownOperation& op);
+  void keep_unknown(UnknownOperation op, const std::vector<Result>& results);
   std::vector<Value> parse_argument(bool keep);
   Value parse_operand(bool keep);
   void take_value_attribute(Operation& op);

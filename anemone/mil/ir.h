@@ -60,6 +60,19 @@ struct Operation {
   SourceLocation location;
 };
 
+// A statement whose operation has no definition here, as far as it is understood; its results are
+// values that nothing here defines (kLeftOut). The parser keeps such statements for who asks.
+struct UnknownOperation {
+  struct Argument {
+    std::string name;
+    std::vector<Value> values;  // not valid: written in place
+  };
+  std::string name;
+  std::vector<Argument> arguments;
+  std::vector<Value> results;
+  SourceLocation location;
+};
+
 struct Function {
   std::string name = "main";
   std::string opset = "ios18";
@@ -68,6 +81,7 @@ struct Function {
   std::vector<Operation> ops;
   std::vector<ValueInfo> values;
   std::vector<NamedAttribute> attributes;
+  std::vector<UnknownOperation> unknown_ops;  // empty unless asked for (parser.h)
   SourceLocation location;
 
   const ValueInfo& info(Value value) const { return values[static_cast<std::size_t>(value.index)]; }

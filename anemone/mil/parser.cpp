@@ -18,8 +18,8 @@ namespace {
 
 class ProgramParser {
  public:
-  ProgramParser(std::string_view text, Diagnostics& diagnostics)
-      : tokens_(text, diagnostics), values_(tokens_) {}
+  ProgramParser(std::string_view text, Diagnostics& diagnostics, UnknownOperations unknown)
+      : tokens_(text, diagnostics), values_(tokens_), unknown_(unknown) {}
 
   Program run() {
     try {
@@ -29,7 +29,10 @@ class ProgramParser {
     }
     while (!tokens_.at_end() && !tokens_.at("}")) parse_function();
     parse_end();
-    report_unsupported(unsupported_, tokens_.diagnostics());
+    if (unknown_ == UnknownOperations::error) {
+      report_unsupported(unsupported_, tokens_.diagnostics());
+      for (Function& function : program_.functions) function.unknown_ops.clear();
+    }
     return std::move(program_);
   }
 
@@ -85,6 +88,7 @@ class ProgramParser {
   TokenStream tokens_;
   ValueParser values_;
   Program program_;
+  UnknownOperations unknown_;
   UnsupportedOps unsupported_;
   bool skipped_ = false;  // text after an error
 };
@@ -105,9 +109,9 @@ bool begins_as_program(std::string_view text, Diagnostics& diagnostics) {
 
 }  // namespace
 
-Program parse(std::string_view text, Diagnostics& diagnostics) {
+Program parse(std::string_view text, Diagnostics& diagnostics, UnknownOperations unknown) {
   if (!check_encoding(text, diagnostics) || !begins_as_program(text, diagnostics)) return {};
-  return ProgramParser(text, diagnostics).run();
+  return ProgramParser(text, diagnostics, unknown).run();
 }
 
 Program parse_program(std::string_view text, const std::string& name) {

@@ -51,6 +51,37 @@ TEST(Parser, ReadsTheParts) {
   EXPECT_EQ(f.name_of(f.outputs[0]), "y");
 }
 
+// For those who look at a program without running it.
+TEST(Parser, KeepsUnknownOperationsForWhoAsks) {
+  const std::string text = with_body(
+      "int32 axis = const()[val = int32(1)];\n"
+      "tensor<fp16, [1, 4]> g = gelu(x = x, mode = string(\"EXACT\"));\n"
+      "tensor<fp16, [1, 4]> h, tensor<fp16, [1]> i = lstm(all = (g, x), axis = axis);\n"
+      "tensor<fp16, [1, 4]> y = add(x = g, y = h);");
+  Diagnostics diagnostics("text", text);
+  const Program program = parse(text, diagnostics, UnknownOperations::keep);
+  verify(program, diagnostics);
+  EXPECT_FALSE(diagnostics.has_errors()) << diagnostics.render();
+  const Function& f = program.main();
+  EXPECT_EQ(f.ops.size(), 2u);
+  ASSERT_EQ(f.unknown_ops.size(), 2u);
+  const UnknownOperation& gelu = f.unknown_ops[0];
+  EXPECT_EQ(gelu.name, "gelu");
+  EXPECT_EQ(gelu.location.line, 5u);
+  ASSERT_EQ(gelu.arguments.size(), 2u);
+  EXPECT_EQ(gelu.arguments[0].values, f.inputs);
+  EXPECT_EQ(gelu.arguments[1].name, "mode");
+  EXPECT_FALSE(gelu.arguments[1].values.at(0).valid());
+  const UnknownOperation& lstm = f.unknown_ops[1];
+  EXPECT_EQ(lstm.arguments[0].values, (std::vector<Value>{gelu.results[0], f.inputs[0]}));
+  ASSERT_EQ(lstm.results.size(), 2u);
+  EXPECT_EQ(f.name_of(lstm.results[1]), "i");
+
+  Diagnostics reported("text", text);
+  EXPECT_TRUE(parse(text, reported).main().unknown_ops.empty());
+  EXPECT_EQ(reported.error_count(), 2u);
+}
+
 TEST(Parser, AcceptsCommentsByteOrderMarkAndCarriageReturns) {
   const Program program = parse_program(
       "\xef\xbb\xbf// a comment\r\nprogram(1) // another\r\n{\r\n\tfunc main<ios18>(fp16 x) {\r\n"
