@@ -154,7 +154,7 @@ void pack_inputs(Function& function, const PackedLayout& layout) {
     const PackedPort& port = layout.inputs[i];
     if (port.channels == 0) continue;
     const std::vector<std::int64_t> begin = {0, port.channel, 0, 0};
-    const Shape& size = function.type(function.inputs[i]).shape;
+    const Shape size = function.type(function.inputs[i]).shape;
     const Value begin_value = front.constant(port.name + "_begin", Constant::int32s(begin));
     const Value size_value = front.constant(port.name + "_size", Constant::int32s(size.dims()));
     front.add(OpKind::slice_by_size, function.inputs[i],
