@@ -19,6 +19,7 @@
 #include "anemone/compute/cpu_quota.h"
 #include "anemone/compute/peak.h"
 #include "anemone/compute/thread_pool.h"
+#include "anemone/engine/ane/ane_engine.h"
 #include "anemone/engine/engines.h"
 
 namespace anemone::cli {
@@ -78,6 +79,12 @@ Json engine_facts() {
                    {"reason", support.reason}});
   }
   return all;
+}
+
+Json neural_engine_facts() {
+  Json facts = Json::object();
+  for (const auto& [name, value] : engine::ane::facts()) facts[name] = value;
+  return facts;
 }
 
 double milliseconds_since(std::chrono::steady_clock::time_point start) {
@@ -192,6 +199,8 @@ void print_text(const Json& facts) {
                                          ? engine["summary"].get<std::string>()
                                          : "not here: " + engine["reason"].get<std::string>()));
   }
+  for (const auto& [name, value] : facts["neural_engine"].items())
+    print_line("ANE", fmt::format("{:<18} {}", name, value.get<std::string>()));
   if (!facts.contains("peak")) return;
   const Json& peak = facts["peak"];
   print_line("peak",
@@ -203,11 +212,9 @@ void print_text(const Json& facts) {
 
 int examine(const Options& options) {
   check_directory(options.directory);
-  Json facts = {{"build", build_facts()},
-                {"processor", processor_facts()},
-                {"memory", memory_facts()},
-                {"disk", disk_facts(options)},
-                {"engines", engine_facts()}};
+  Json facts = {{"build", build_facts()},    {"processor", processor_facts()},
+                {"memory", memory_facts()},  {"disk", disk_facts(options)},
+                {"engines", engine_facts()}, {"neural_engine", neural_engine_facts()}};
   if (!options.quick) facts["peak"] = peak_facts();
   if (options.json) {
     fmt::print("{}\n", facts.dump(2));

@@ -35,7 +35,7 @@ class Resolver {
     const Id cls = find_class(need, name);
     if (cls == nullptr) return;
     const Selector sel = framework_.runtime.selector(selector);
-    if (!note(need, framework_.runtime.responds(cls, sel), '+', name, selector)) return;
+    if (!note(need, framework_.runtime.class_responds(name, sel), '+', name, selector)) return;
     method = {&framework_.runtime, cls, sel};
   }
 

@@ -39,7 +39,7 @@ void* Library::find(const char* symbol) const { return dlsym(handle_, symbol); }
 
 Runtime::Runtime() : library_(kRuntimeLibrary) {
   get_class_ = function<decltype(get_class_)>(library_, "objc_getClass");
-  class_of_ = function<decltype(class_of_)>(library_, "object_getClass");
+  get_meta_class_ = function<decltype(get_meta_class_)>(library_, "objc_getMetaClass");
   responds_ = function<decltype(responds_)>(library_, "class_respondsToSelector");
   register_selector_ = function<decltype(register_selector_)>(library_, "sel_registerName");
   code_ = function<void*>(library_, kCodeFunction);

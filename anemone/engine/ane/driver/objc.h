@@ -36,8 +36,8 @@ class Runtime {
   Id find_class(const char* name) const;  // null when absent
   Selector selector(const char* name) const { return register_selector_(name); }
   bool instances_respond(Id cls, Selector selector) const { return responds_(cls, selector) != 0; }
-  bool responds(Id cls, Selector selector) const {
-    return responds_(class_of_(cls), selector) != 0;
+  bool class_responds(const char* name, Selector selector) const {
+    return responds_(get_meta_class_(name), selector) != 0;
   }
 
   template <class R, class... A>
@@ -58,7 +58,7 @@ class Runtime {
 
   Library library_;
   Id (*get_class_)(const char*) = nullptr;
-  Id (*class_of_)(Id) = nullptr;
+  Id (*get_meta_class_)(const char*) = nullptr;
   Bool (*responds_)(Id, Selector) = nullptr;
   Selector (*register_selector_)(const char*) = nullptr;
   void* code_ = nullptr;
