@@ -19,6 +19,7 @@
 namespace anemone {
 namespace {
 
+#ifndef __APPLE__
 std::optional<std::uint64_t> leading_number(std::string_view text) {
   text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size()));
   std::uint64_t value = 0;
@@ -27,7 +28,6 @@ std::optional<std::uint64_t> leading_number(std::string_view text) {
   return value;
 }
 
-#ifndef __APPLE__
 // "MemTotal:  16314 kB" of /proc/meminfo, in bytes.
 std::uint64_t meminfo_bytes(const std::string& field) {
   std::ifstream file("/proc/meminfo");

@@ -8,8 +8,8 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
+#include <cstdlib>
 #include <initializer_list>
 #include <type_traits>
 #include <utility>
@@ -375,10 +375,10 @@ void finish(RunConfig& config, const std::string& name) {
   }
   const std::string& scale = config.train.loss_scale;
   if (scale == "dynamic") return;
-  double number = 0;
-  const auto [end, status] = std::from_chars(scale.data(), scale.data() + scale.size(), number);
-  if (status != std::errc() || end != scale.data() + scale.size() || !std::isfinite(number) ||
-      number <= 0)
+  // Not from_chars: macOS's standard library has it for integers only.
+  char* end = nullptr;
+  const double number = std::strtod(scale.c_str(), &end);
+  if (end != scale.c_str() + scale.size() || !std::isfinite(number) || number <= 0)
     throw Error(fmt::format("train.loss_scale = {} is unknown", toml_string(scale)), name,
                 "\"dynamic\" or a number above 0");
 }
