@@ -75,6 +75,23 @@ if(CMAKE_NM AND NOT APPLE AND NOT ANEMONE_SANITIZE AND NOT CMAKE_BUILD_TYPE STRE
   endforeach()
 endif()
 
+# What only Apple machines compile is at least right in syntax and types.
+find_program(ANEMONE_CLANG clang++)
+if(ANEMONE_CLANG AND NOT APPLE)
+  add_test(NAME apple_syntax
+    COMMAND ${CMAKE_COMMAND} -DCLANG=${ANEMONE_CLANG} -DROOT=${PROJECT_SOURCE_DIR}
+      -P ${PROJECT_SOURCE_DIR}/tests/engine/ane/apple_syntax.cmake)
+  set_tests_properties(apple_syntax PROPERTIES LABELS structure TIMEOUT 600)
+endif()
+
+# The contract that every engine keeps, kept by the driver of the Neural Engine on the fake framework.
+if(TARGET anemone_fake_ane AND TARGET anemone_engine_tests)
+  add_test(NAME ane_keeps_the_contract
+    COMMAND anemone_engine_tests --gtest_brief=1 --gtest_filter=*EveryEngine*/ane)
+  set_tests_properties(ane_keeps_the_contract PROPERTIES LABELS engine
+    ENVIRONMENT ANEMONE_ANE_LIBRARY=$<TARGET_FILE:anemone_fake_ane>)
+endif()
+
 # Another project can find_package(anemone) and run it. A sanitized library needs its users sanitized too.
 if(PROJECT_IS_TOP_LEVEL AND NOT ANEMONE_SANITIZE)
   add_test(NAME package
