@@ -85,16 +85,24 @@ struct CallState {
   std::mutex mutex;
   std::condition_variable done;
   std::optional<bool> result;
+  bool given_up = false;
 };
 
 }  // namespace
 
-std::optional<bool> call_with_limit(std::function<bool()> function, Milliseconds limit) {
+std::optional<bool> call_with_limit(std::function<bool()> function, Milliseconds limit,
+                                    std::function<void(bool)> late) {
   const auto state = std::make_shared<CallState>();
-  std::thread thread([state, function = std::move(function)]() mutable {
+  std::thread thread([state, function = std::move(function), late = std::move(late)]() mutable {
     const bool result = function();
     function = nullptr;  // lets go of what it holds before anybody hears of the end
-    const std::lock_guard lock(state->mutex);
+    std::unique_lock lock(state->mutex);
+    if (state->given_up) {
+      lock.unlock();
+      late(result);
+      return;
+    }
+    late = nullptr;
     state->result = result;
     state->done.notify_all();
   });
@@ -103,6 +111,7 @@ std::optional<bool> call_with_limit(std::function<bool()> function, Milliseconds
     std::unique_lock lock(state->mutex);
     state->done.wait_for(lock, limit, [&] { return state->result.has_value(); });
     result = state->result;
+    state->given_up = !result;
   }
   if (result)
     thread.join();
@@ -174,7 +183,14 @@ std::optional<Failure> Model::run(Action action, Call call, Milliseconds limit) 
         if (!ok) shared->failure = from_error(f, action, error);
         return ok;
       },
-      limit);
+      limit,
+      // What is loaded after all must be unloaded before it is let go.
+      [shared, action](bool ok) {
+        const Framework& f = *shared->framework;
+        const AutoreleasePool inner(f.runtime);
+        Id error = nullptr;
+        if (ok && action == Action::load) f.unload(shared->model.get(), kQos, &error);
+      });
   if (!result) {
     stuck_ = true;
     Failure failure;

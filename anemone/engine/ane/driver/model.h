@@ -33,8 +33,10 @@ struct ModelSource {
 };
 
 // Calls a function that may never return: runs it on a thread of its own and waits so long.
-// Nothing: it has not returned; the thread goes on without us.
-std::optional<bool> call_with_limit(std::function<bool()> function, Milliseconds limit);
+// Nothing: it has not returned; the thread goes on without us, and calls `late` with the result if
+// there is one after all.
+std::optional<bool> call_with_limit(std::function<bool()> function, Milliseconds limit,
+                                    std::function<void(bool)> late);
 
 class Model {
  public:
