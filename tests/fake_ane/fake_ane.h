@@ -15,6 +15,7 @@
 //           code N, domain D, text "T"   of that NSError; `code` and `text` imply fail
 //           status N        evaluate: as fail, the text names this status (0x1d)
 //           hang MS         first waits so long
+//           late MS         compile, load: returns so much later than it has done its work
 //           strides N       compile: succeeds, rows of that program are multiples of N bytes
 //           garbage         evaluate: the outputs are overwritten with 0xff before it fails
 //

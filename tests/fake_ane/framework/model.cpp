@@ -1,11 +1,9 @@
 #include "tests/fake_ane/framework/model.h"
 
-#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
-#include <thread>
 
 #include "anemone/base/error.h"
 #include "anemone/base/hash.h"
@@ -180,6 +178,7 @@ std::unique_ptr<Problem> ModelBody::compile() {
     const std::lock_guard cache_lock(state().mutex);
     state().cache[identifier_] = program_;
   }
+  wait_ms(fault.late_ms);
   return nullptr;
 }
 
@@ -223,6 +222,7 @@ std::unique_ptr<Problem> ModelBody::load() {
   auto inner = std::make_unique<InnerModelBody>();
   inner->attributes = attributes_;
   inner_ = Ref::adopt(make_object(inner_model_class(), std::move(inner)));
+  wait_ms(fault.late_ms);
   return nullptr;
 }
 
@@ -247,7 +247,7 @@ std::unique_ptr<Problem> ModelBody::unload() {
 std::unique_ptr<Problem> ModelBody::evaluate(const RequestBody& request) {
   const Fault fault = next_fault(Point::evaluate);
   const Settings now = settings();
-  std::this_thread::sleep_for(std::chrono::milliseconds(now.slow_ms));
+  wait_ms(now.slow_ms);
   std::shared_ptr<Program> program;
   {
     const std::lock_guard lock(mutex_);

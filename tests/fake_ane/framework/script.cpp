@@ -107,6 +107,8 @@ bool parse_actions(const std::vector<std::string>& words, std::size_t i, Fault& 
       if (!value) return false;
       if (word == "hang") {
         fault.hang_ms = *value;
+      } else if (word == "late") {
+        fault.late_ms = *value;
       } else if (word == "strides") {
         fault.strides = *value;
       } else if (word == "code" || word == "status") {
@@ -202,6 +204,7 @@ void merge(Fault& fault, const Fault& more) {
   if (!more.domain.empty()) fault.domain = more.domain;
   if (!more.text.empty()) fault.text = more.text;
   fault.hang_ms += more.hang_ms;
+  fault.late_ms += more.late_ms;
 }
 
 }  // namespace
@@ -240,8 +243,12 @@ Fault next_fault(Point point) {
       }
     }
   }
-  if (fault.hang_ms > 0) std::this_thread::sleep_for(std::chrono::milliseconds(fault.hang_ms));
+  wait_ms(fault.hang_ms);
   return fault;
+}
+
+void wait_ms(long milliseconds) {
+  if (milliseconds > 0) std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
 }
 
 }  // namespace anemone::fake_ane

@@ -35,6 +35,7 @@ struct Fault {
   long code = 0;  // 0 = the point's own
   long status = 0;
   long hang_ms = 0;
+  long late_ms = 0;
   long strides = 0;
   std::string domain, text;
 };
@@ -63,5 +64,6 @@ std::string set_script(std::string_view text);
 Settings settings();
 // The fault of this occurrence; waits if it says so.
 Fault next_fault(Point point);
+void wait_ms(long milliseconds);
 
 }  // namespace anemone::fake_ane
