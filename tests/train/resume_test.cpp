@@ -181,6 +181,18 @@ TEST(CompileBudget, ContinuesBitForBitInNewProcesses) {
   expect_same(roomy, whole);
 }
 
+TEST(CompileBudget, DynamicWeightsCompileOnce) {
+  RunCase six({"engine.partition=six"});
+  ASSERT_EQ(six.run().outcome, Outcome::finished);
+  RunCase dynamic({"engine.partition=dynamic", "engine.compile_limit=6"});
+  const train::TrainResult result = dynamic.run();
+  EXPECT_EQ(result.outcome, Outcome::finished);
+  EXPECT_EQ(result.report.compiles, 6U);
+  // The reference engine adds up both in the same order.
+  EXPECT_EQ(dynamic.losses(), six.losses());
+  EXPECT_EQ(dynamic.weights(), six.weights());
+}
+
 TEST(CompileBudget, TooSmallForOneUpdateSaysWhatFits) {
   RunCase small({"engine.compile_limit=3"});
   try {

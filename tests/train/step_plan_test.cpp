@@ -51,10 +51,14 @@ std::int64_t channels_of(const std::string& global) {
   return 1 + static_cast<std::int64_t>(std::hash<std::string>()(global) % 4);
 }
 
-// Calls read tensors of earlier calls or of the host, and write new ones.
+// Calls read tensors of earlier calls, of the host and parameters, and write new ones.
 Case random_case() {
   Case made;
   std::vector<std::string> written = {made.graph.input, made.graph.target};
+  for (const char* weight : {"weight0", "weight1"}) {
+    made.graph.parameters.push_back({weight, {channels_of(weight), kSeq}});
+    written.emplace_back(weight);
+  }
   const int calls = *rc::gen::inRange(1, 8);
   for (int call = 0; call < calls; ++call) {
     KernelPorts kernel;
@@ -114,10 +118,14 @@ void play(const Case& made, const StepPlan& plan) {
     memory.emplace_back(surface.spec.bytes, std::byte{0xff});
   for (const std::string& name : {made.graph.input, made.graph.target})
     if (plan.tensors.count(name) != 0) write(memory, plan.tensors.at(name), name);
+  for (const PlannedWeight& weight : plan.weights) write(memory, weight.place, weight.parameter);
   for (std::size_t call = 0; call < made.graph.calls.size(); ++call) {
     const KernelPorts& kernel = made.kernels[call];
     for (const PlannedCopy& copy : plan.copies) {
       if (copy.call != static_cast<int>(call)) continue;
+      for (const PlannedWeight& weight : plan.weights)
+        RC_ASSERT(!(copy.from.surface == weight.place.surface &&
+                    copy.from.port.name == weight.place.port.name));  // no copy in every step
       const std::vector<float> values = read(memory, copy.from.surface, copy.from.port);
       engine::write_port(memory[static_cast<std::size_t>(copy.to.surface)].data(), copy.to.port,
                          std::span<const float>(values));
