@@ -55,6 +55,12 @@ void run_standard_passes(mil::Function& function, const LegalizeOptions& options
   mil::run_standard_passes(function, context);
 }
 
+void remove_dead_code(mil::Function& function) {
+  mil::ConstantSource none;
+  mil::PassContext context{none};
+  mil::eliminate_dead_code(function, context);
+}
+
 LegalFunction legalize_function(mil::Function& function, const Target& target,
                                 const LegalizeOptions& options, const std::string& tag,
                                 std::vector<LegalNote>& notes) {
@@ -76,7 +82,7 @@ LegalFunction legalize_function(mil::Function& function, const Target& target,
   place_ports(legal.outputs, layout.outputs);
   name_arguments(context);
   name_values(context, tag);
-  run_standard_passes(function, options);  // what the rewrites left behind
+  remove_dead_code(function);  // what the rewrites left behind
   legal.input_buffers = buffers_of(function, function.inputs);
   legal.output_buffers = buffers_of(function, function.outputs);
   return legal;

@@ -136,6 +136,14 @@ TEST(Legalize, FunctionsOfAProgramShareFilesAndNoNames) {
     return blob.path.find("mask") != std::string::npos;
   });
   EXPECT_EQ(masks, 1);
+  const LayerCase layer(small_layer(), 8);
+  mil::ConstantSource constants(&layer.weights);
+  for (const mil::Function& function : program.functions) {
+    const auto inputs = random_inputs(function, -1, 1);
+    EXPECT_EQ(evaluate_legal(legal, function.name, inputs, &layer.weights),
+              mil::evaluate(function, inputs, constants))
+        << function.name;
+  }
 }
 
 // Bytes of one file with the store's present values.
