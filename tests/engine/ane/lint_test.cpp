@@ -10,6 +10,7 @@
 
 #include "anemone/base/error.h"
 #include "anemone/base/file.h"
+#include "anemone/engine/ane/legalize.h"
 #include "anemone/mil/export.h"
 #include "anemone/mil/parser.h"
 #include "anemone/mil/passes/pack_io.h"
@@ -221,6 +222,45 @@ TEST(Lint, LooksAtWeightsOfTheTrainer) {
     const Result result = lint(kernel.program, find_target("h16"), &constants);
     EXPECT_EQ(result.count(mil::Severity::error), 0U) << kernel.name << "\n" << render(result);
   }
+}
+
+// Legalizing removes whatever is an error, also on M1.
+TEST(Lint, LegalizedKernelsHaveNoErrorsAnywhere) {
+  for (const nn::Kernel& kernel : nn::layer_kernels(default_layer(), "six")) {
+    for (const Target& target : targets()) {
+      const LegalizedProgram legal = legalize(kernel.program, target, {.name = kernel.name});
+      const Result result = lint(parse(legal.text), target);
+      EXPECT_EQ(result.count(mil::Severity::error), 0U)
+          << kernel.name << " on " << target.name << ":\n"
+          << render(result);
+    }
+  }
+}
+
+// What legalize takes, lint takes, but for outputs that are constants (rule 7): nothing computes
+// them, however they are spelled.
+TEST(Lint, LegalizedRandomProgramsHaveNoErrors) {
+  int legalized = 0;
+  for (std::uint64_t seed = 0; seed < 300; ++seed) {
+    mil::RandomProgram random(seed);
+    random.grow();
+    const mil::Program program = random.finish();
+    for (const Target& target : targets()) {
+      LegalizedProgram legal;
+      try {
+        legal = legalize(program, target);
+      } catch (const Error&) {
+        continue;  // refused, and said why
+      }
+      ++legalized;
+      for (const Finding& finding : lint(parse(legal.text), target).findings) {
+        if (finding.rule->number == 7) continue;
+        EXPECT_NE(finding.severity, mil::Severity::error)
+            << "seed " << seed << " on " << target.name << ": " << message(finding, false);
+      }
+    }
+  }
+  EXPECT_GE(legalized, 100);
 }
 
 TEST(Lint, RandomProgramsAreLinted) {

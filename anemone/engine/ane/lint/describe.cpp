@@ -56,6 +56,26 @@ constexpr std::string_view kIntroduction =
     "guide (skyfallsin), MiniMax-H3 (loading-awesome), omlx (jundot), hollance/neural-engine, "
     "apple/coremltools.\n";
 
+constexpr std::string_view kJson =
+    "\n## JSON\n\n`--json` prints an array with an object for each file: `file`, `target`, the "
+    "counts "
+    "`errors`, `warnings` and `notes`, and\n\n"
+    "- `problems`: what is wrong with the program as MIL: `severity`, `line`, `column`, "
+    "`message`;\n"
+    "- `findings`: `id`, `severity`, `effect`, `certainty`, `line`, `column`, `function`, `value` "
+    "(the "
+    "operation's first result), `message`, `hint`; all of them, while the text shows the first "
+    "three "
+    "of a rule;\n"
+    "- `estimates`, of each `function`: `flops`, `constant_bytes`, `port_bytes` (inputs and "
+    "outputs), "
+    "`peak_bytes` (alive at once).\n\n"
+    "`--list --json` and `--explain ID --json` print rules: `id`, `title`, `effect`, `certainty`, "
+    "`evidence`, `hint`, `source`, `checked`, and `reason` where it is not. The exit code is 1 "
+    "where "
+    "there are errors, with `--werror` also where there are warnings, and 2 for a wrong command "
+    "line.\n";
+
 std::string certainty_table() {
   std::string text = "\n## How certain\n\n| letter | means |\n|---|---|\n";
   for (const Meaning& row : kCertainties) {
@@ -172,10 +192,11 @@ std::string wrapped(std::string_view text, std::size_t indent) {
 }  // namespace
 
 std::string explain(const Rule& rule) {
-  const mil::Severity severity = severity_of(rule.effect, rule.certainty);
-  std::string text = fmt::format("{}: {}\n", rule.id(), rule.title);
-  text += fmt::format("\n  {} for a program that breaks it: {} ({})\n",
-                      mil::severity_name(severity), effect_name(rule.effect), letter(rule.effect));
+  const char* severity = mil::severity_name(severity_of(rule.effect, rule.certainty));
+  std::string text = fmt::format("{}: {}\n\n", rule.id(), rule.title);
+  text += rule.is_decidable() ? fmt::format("  {}: a program that breaks it: ", severity)
+                              : std::string("  if it is broken: ");
+  text += fmt::format("{} ({})\n", effect_name(rule.effect), letter(rule.effect));
   text += fmt::format("  certainty {}: {}\n", letter(rule.certainty), meaning(rule.certainty));
   text += "\n  What is known\n" + wrapped(rule.evidence, 4);
   text += "\n  What to do\n" + wrapped(rule.hint, 4);
@@ -187,8 +208,8 @@ std::string explain(const Rule& rule) {
 }
 
 std::string describe_rules() {
-  return std::string(kIntroduction) + certainty_table() + severity_table() + target_table() +
-         rule_table();
+  return std::string(kIntroduction) + certainty_table() + severity_table() + std::string(kJson) +
+         target_table() + rule_table();
 }
 
 }  // namespace anemone::engine::ane::lint

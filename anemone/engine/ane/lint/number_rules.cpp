@@ -230,7 +230,7 @@ constexpr Rule kRows[] = {
     {83, "The same bits on the same chip", Effect::fact, Certainty::C,
      "For repeated runs, compiles and places in a batch; up to one unit in the last place between "
      "chips. The order of additions in the program decides.",
-     "Nothing.", "ane-guide", kArithmetic},
+     "Nothing.", "ane-guide", NotDecidable{"it is about repeated runs"}},
     {84, "How large a loss scale may be", Effect::fact, Certainty::C,
      "The weight gradient of one fixed convolution on M1 was exact at 384 and infinite at 512; a "
      "small "

@@ -22,7 +22,7 @@ constexpr Rule kRows[] = {
     {68, "15 seconds after a failed compile", Effect::speed, Certainty::C,
      "The service restarts, and bursts of failures stall every client of it.",
      "Nothing: the driver waits.", "ane-guide", kService},
-    {69, "Loading may fail once", Effect::status, Certainty::B,
+    {69, "Loading may fail once", Effect::fact, Certainty::B,
      "A second try after 100 ms works; one project compiles up to five times.",
      "Nothing: the driver tries twice.", "maderix/ANE, tmc/apple, Espresso", kService},
     {70, "A queue of 127", Effect::status, Certainty::B,
