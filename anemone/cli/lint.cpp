@@ -157,7 +157,10 @@ int lint_files(const Flags& flags) {
       ok &= lint_file(file, flags, *target, report);
     } catch (const Error& error) {
       ok = false;
-      fmt::print(stderr, "anemone: error: {}\n", error.what());
+      mil::Diagnostics problems(file, {});
+      problems.error({}, error.problem());
+      report.push_back(to_json({std::move(problems), {}}, *target));
+      if (!flags.json) fmt::print(stderr, "anemone: error: {}\n", error.what());
     }
   }
   if (flags.json) {

@@ -99,6 +99,14 @@ TEST_F(Lint, ReportsJson) {
   EXPECT_TRUE(found);
 }
 
+TEST_F(Lint, FilesThatAreNotThereAreInTheJson) {
+  const std::string file = (folder_.path() / "none.mil").string();
+  const auto report = nlohmann::json::parse(run({file, "--target", "m4", "--json"}).output);
+  EXPECT_EQ(report[0]["file"], file);
+  EXPECT_EQ(report[0]["errors"], 1);
+  EXPECT_EQ(report[0]["problems"][0]["message"], "cannot open: No such file or directory");
+}
+
 TEST_F(Lint, LooksAtWeightsWhenAsked) {
   const std::string file =
       write("w.mil",
