@@ -35,14 +35,14 @@ std::vector<std::size_t> last_uses(const FunctionView& function) {
   std::vector<std::size_t> last(function.function().values.size(), 0);
   for (const OpView& op : function.ops()) {
     for (const mil::Value value : op.operands()) {
-      const mil::Value whole = origin(function, value);
+      const mil::Value whole = function.origin(value);
       for (const mil::Value used : {value, whole}) {
         last[static_cast<std::size_t>(used.index)] = op.index();
       }
     }
   }
   for (const mil::Value output : function.function().outputs) {
-    last[static_cast<std::size_t>(origin(function, output).index)] =
+    last[static_cast<std::size_t>(function.origin(output).index)] =
         std::numeric_limits<std::size_t>::max();
   }
   return last;

@@ -103,7 +103,7 @@ void packed_weights(const OpView& op, Report& report) {
   if (!op.is("matmul")) return;
   const FunctionView& function = op.function();
   const mil::Value x = op.value("x"), y = op.value("y");
-  if (!(origin(function, x) == origin(function, y))) return;
+  if (!(function.origin(x) == function.origin(y))) return;
   if (is_packed_weight(function, x) && is_packed_weight(function, y)) {
     report.add(op, "both operands are slices of the width of one input");
   }

@@ -171,13 +171,19 @@ void FunctionView::add_unknown(const mil::UnknownOperation& op) {
 void FunctionView::finish() {
   producers_.assign(function_.values.size(), -1);
   readers_.resize(function_.values.size());
+  for (std::size_t i = 0; i < function_.values.size(); ++i) {
+    origins_.push_back({static_cast<std::int32_t>(i)});
+  }
   for (std::size_t i = 0; i < ops_.size(); ++i) {
     OpView& op = ops_[i];
     op.function_ = this;
     op.index_ = i;
     const auto number = static_cast<std::int32_t>(i);
     for (const Value result : op.results_) {
-      if (result.valid()) producers_[static_cast<std::size_t>(result.index)] = number;
+      if (!result.valid()) continue;
+      producers_[static_cast<std::size_t>(result.index)] = number;
+      const Value source = moves_only(op) || op.is("cast") ? op.value("x") : Value{};
+      if (source.valid()) origins_[static_cast<std::size_t>(result.index)] = origin(source);
     }
     for (const auto& argument : op.arguments_) {
       for (const Value value : argument.values) {
@@ -197,6 +203,10 @@ const OpView* FunctionView::producer(Value value) const {
   if (!value.valid()) return nullptr;
   const std::int32_t op = producers_[static_cast<std::size_t>(value.index)];
   return op < 0 ? nullptr : &ops_[static_cast<std::size_t>(op)];
+}
+
+Value FunctionView::origin(Value value) const {
+  return value.valid() ? origins_[static_cast<std::size_t>(value.index)] : value;
 }
 
 std::vector<const OpView*> FunctionView::readers(Value value) const {
@@ -258,18 +268,6 @@ const ConstantFacts* FunctionView::facts(const Constant& constant, std::string* 
 bool moves_only(const OpView& op) {
   return op.is_any("reshape", "transpose", "slice_by_size", "slice_by_index", "split", "squeeze",
                    "expand_dims", "tile", "identity", "reverse");
-}
-
-Value origin(const FunctionView& function, Value value) {
-  // As many steps as there are operations, so that a program in a wrong order ends, too.
-  for (std::size_t step = 0; step < function.ops().size(); ++step) {
-    const OpView* op = function.producer(value);
-    if (op == nullptr || !(moves_only(*op) || op->is("cast"))) break;
-    const Value source = op->value("x");
-    if (!source.valid()) break;
-    value = source;
-  }
-  return value;
 }
 
 std::optional<std::int64_t> contraction(const OpView& matmul) {

@@ -95,6 +95,9 @@ class FunctionView {
   bool contains(std::string_view name) const;
   const OpView* producer(mil::Value value) const;  // null: an input, a constant or unknown
   std::vector<const OpView*> readers(mil::Value value) const;
+  // What `value` is a part or another shape of: through reshape, transpose, slices, split, casts
+  // and the like.
+  mil::Value origin(mil::Value value) const;
   bool is_input(mil::Value value) const;
   bool is_output(mil::Value value) const;
   bool is_constant(mil::Value value) const { return function_.constant(value) != nullptr; }
@@ -118,6 +121,7 @@ class FunctionView {
   std::vector<OpView> ops_;
   std::vector<std::int32_t> producers_;             // by value; -1: none
   std::vector<std::vector<std::int32_t>> readers_;  // by value
+  std::vector<mil::Value> origins_;                 // by value
   struct Known {
     std::optional<ConstantFacts> facts;
     std::string problem;
@@ -125,9 +129,6 @@ class FunctionView {
   mutable std::map<const mil::Constant*, Known> facts_;
 };
 
-// The value that `value` is a part or another shape of: through reshape, transpose, slices, split,
-// casts and the like.
-mil::Value origin(const FunctionView& function, mil::Value value);
 bool moves_only(const OpView& op);  // computes nothing
 
 // The number of products that a matmul adds up for one element.
