@@ -69,6 +69,10 @@ std::vector<RewriteCase> cases() {
        "slice_by_index("},
       {"softmax_on_an_odd_axis", 19, "m4", kChannels,
        "tensor<fp16, [1, 12, 1, 8]> r = softmax(x = u, axis = int32(1));", "program(1.0)"},
+      {"matmul_of_rank_4", 38, "m1", "tensor<fp16, [2, 3, 4, 5]> u, tensor<fp16, [2, 3, 6, 4]> w",
+       "tensor<fp16, [2, 3, 5, 6]> r = matmul(x = u, y = w, transpose_x = bool(true), transpose_y "
+       "= bool(true));",
+       "z_output0 = matmul("},
       {"concat_axis", 9, "m4", kChannels,
        "tensor<fp16, [1, 12, 1, 16]> r = concat(values = (u, u), axis = int32(-1));", "(-1)"},
   };

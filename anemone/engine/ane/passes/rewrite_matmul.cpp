@@ -1,10 +1,12 @@
-// A matrix product with a constant operand as a 1x1 convolution (rule 56): what is constant becomes
-// the weight [Q, K, 1, 1], what is computed the channel-first data [B, K, 1, P].
+// Matrix products. With a constant operand as a 1x1 convolution (rule 56): what is constant becomes
+// the weight [Q, K, 1, 1], what is computed the channel-first data [B, K, 1, P]. With two computed
+// operands of rank 3 (rule 38).
 #include <cstring>
 #include <optional>
 #include <utility>
 
 #include "anemone/engine/ane/passes/rewrites.h"
+#include "anemone/mil/verifier.h"
 
 namespace anemone::engine::ane {
 namespace {
@@ -119,6 +121,35 @@ bool rewrite_constant_matmul(const RewriteContext& context) {
   if (!p.constant_first) out = swap_sides(context, out, "back");
   const Shape shape = context.function().type(context.result()).shape;
   const mil::Value to = editor.constant(context.name("shape"), mil::Constant::int32s(shape.dims()));
+  editor.define(context.result(), OpKind::reshape, {{"x", out}, {"shape", to}});
+  return true;
+}
+
+// Leading dimensions, the same of both operands, become one.
+bool rewrite_matmul_rank(const RewriteContext& context) {
+  const Shape x = context.type("x").shape, y = context.type("y").shape;
+  const Shape result = context.function().type(context.result()).shape;
+  if (x.rank() <= 3 || x.rank() != y.rank()) return false;
+  for (int axis = 0; axis < x.rank() - 2; ++axis)
+    if (x[axis] != y[axis]) return false;
+  const auto matrices = [&](const char* param, const Shape& shape) {
+    const int rows = shape.rank() - 2;
+    return reshape(context, context.argument(param),
+                   {elements(shape, 0, rows), shape[rows], shape[rows + 1]}, param);
+  };
+  FunctionEditor& editor = context.editor;
+  const mil::Value left = matrices("x", x), right = matrices("y", y);
+  mil::Operation product = context.op;
+  product.arguments[0] = {left};
+  product.arguments[1] = {right};
+  const mil::Type type = mil::infer_types(context.function(), product).front();
+  product.results = {
+      context.function().add_value(editor.unique_name(context.name("matrices")), type, -1, 0)};
+  const mil::Value out = product.results.front();
+  set_name_attribute(product, context.function().name_of(out));
+  editor.keep(std::move(product));
+  const mil::Value to =
+      editor.constant(context.name("shape"), mil::Constant::int32s(result.dims()));
   editor.define(context.result(), OpKind::reshape, {{"x", out}, {"shape", to}});
   return true;
 }

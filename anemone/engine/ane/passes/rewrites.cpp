@@ -24,6 +24,8 @@ constexpr std::array kRewrites = {
     Rewrite{21, OpKind::slice_by_index, nullptr, rewrite_input_slice, "as slice_by_size"},
     Rewrite{56, OpKind::matmul, [](const Takes& takes) { return takes.constant_matmul.holds; },
             rewrite_constant_matmul, "with a constant operand, as a convolution"},
+    Rewrite{38, OpKind::matmul, [](const Takes& takes) { return takes.runtime_matmul.holds; },
+            rewrite_matmul_rank, "of operands of rank 3"},
 };
 
 // Rule 19, contested.
@@ -58,10 +60,10 @@ void rewrite_operations(LegalContext& context) {
   FunctionEditor editor(context.function);
   for (mil::Operation& op : editor.take_operations()) {
     const auto rewrite = std::find_if(kRewrites.begin(), kRewrites.end(), [&](const Rewrite& row) {
-      return row.kind == op.kind &&
-             (row.is_taken == nullptr || !row.is_taken(context.target.takes));
+      const bool taken = row.is_taken != nullptr && row.is_taken(context.target.takes);
+      return row.kind == op.kind && !taken && row.rewrite({context, editor, op});
     });
-    if (rewrite != kRewrites.end() && rewrite->rewrite({context, editor, op})) {
+    if (rewrite != kRewrites.end()) {
       context.note(rewrite->rule, op, std::string(rewrite->note));
       continue;
     }

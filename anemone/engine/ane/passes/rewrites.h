@@ -43,5 +43,6 @@ bool rewrite_reduce_mean(const RewriteContext& context);
 bool rewrite_conv_bias(const RewriteContext& context);
 bool rewrite_input_slice(const RewriteContext& context);
 bool rewrite_constant_matmul(const RewriteContext& context);
+bool rewrite_matmul_rank(const RewriteContext& context);
 
 }  // namespace anemone::engine::ane
