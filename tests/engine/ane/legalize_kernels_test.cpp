@@ -11,7 +11,6 @@
 
 #include "anemone/base/file.h"
 #include "anemone/engine/ane/legalize.h"
-#include "anemone/engine/ane/lint/lint.h"
 #include "anemone/mil/parser.h"
 #include "anemone/mil/verifier.h"
 #include "tests/engine/ane/legal_case.h"
@@ -83,23 +82,6 @@ TEST_P(LegalKernels, TextIsWhatTheCompilerWants) {
       for (const auto& buffer : function.input_buffers) names.push_back(buffer.name);
       for (const auto& buffer : function.output_buffers) names.push_back(buffer.name);
       EXPECT_TRUE(std::is_sorted(names.begin(), names.end())) << "rule 58";
-    }
-  }
-}
-
-// On the target it was made for. On an M1 warnings remain, of rules that are contested.
-TEST(LegalKernelsOfAllTargets, LintFindsNoError) {
-  for (const engine::ane::Target& target : engine::ane::targets()) {
-    for (const nn::Partition& partition : nn::partitions()) {
-      for (nn::Kernel& kernel : nn::layer_kernels(default_layer(), partition.name)) {
-        const LegalizedProgram legal = legalize(kernel.program, target, {.name = kernel.name});
-        const auto result = engine::ane::lint::lint(mil::parse_program(legal.text), target);
-        for (const auto& finding : result.findings) {
-          const std::string message = engine::ane::lint::message(finding, true);
-          EXPECT_NE(finding.severity, mil::Severity::error)
-              << kernel.name << " for " << target.name << ": " << message;
-        }
-      }
     }
   }
 }

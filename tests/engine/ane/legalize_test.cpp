@@ -229,6 +229,7 @@ TEST(Legalize, RefusalsNameOperationRuleAndHelp) {
        "tensor<int32, [1, 4, 1, 8]> n = cast(x = u, dtype = string(\"int32\"));" + half +
            " r = cast(x = n, dtype = string(\"fp16\"));",
        {"cast n", "(rule 15)"}},
+      {half + " u", "fp16 r = const()[val = fp16(1)];", {"output r", "constant", "(rule 7)"}},
       {"tensor<fp16, [1, 1, 1, 1, 1, 8]> u",
        "tensor<fp16, [1, 1, 1, 1, 1, 8]> r = sigmoid(x = u);",
        {"input u", "(rule 27)", "rank 5"}},

@@ -77,7 +77,12 @@ void check_function(const LegalContext& context) {
     check_types(context, op);
     if (op.kind == mil::OpKind::conv) check_conv(context, op);
   }
-  for (const mil::Value output : function.outputs) check_port(context, output, "output");
+  for (const mil::Value output : function.outputs) {
+    check_port(context, output, "output");
+    if (function.constant(output) == nullptr) continue;
+    context.reject(7, output, fmt::format("output {} is a constant", function.name_of(output)),
+                   "outputs that are computed");
+  }
 }
 
 }  // namespace anemone::engine::ane
