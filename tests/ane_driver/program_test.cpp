@@ -42,6 +42,23 @@ TEST(AneProgram, TrainsLikeTheCpuEngine) {
   EXPECT_NE(c.report().find("violations=none"), std::string::npos) << c.report();
 }
 
+// Weights that are inputs: padded surfaces of their own, shared by the kernels that read them.
+TEST(AneProgram, DynamicWeightsCompileOnce) {
+  PROGRAM_CASE_OR_SKIP(c);
+  for (const std::string target : {"m1", "m4"}) {
+    const std::vector<std::string> flags = {"--engine", "ane", "--set", "engine.target=" + target};
+    ASSERT_EQ(c.train("six_" + target, kSmallLayer, flags), 0) << c.output;
+    std::vector<std::string> more = flags;
+    more.insert(more.end(), {"--partition", "dynamic", "--compile-limit", "6"});
+    ASSERT_EQ(c.train("dynamic_" + target, kSmallLayer, more), 0) << c.output;
+    EXPECT_LE(largest_difference(c.losses("six_" + target), c.losses("dynamic_" + target)), kBound);
+    EXPECT_EQ(c.reported("compiles"), 6) << c.report();
+    EXPECT_EQ(c.reported("evaluates"), 24 * 6) << c.report();
+    EXPECT_EQ(c.reported("live"), 0) << c.report();
+    EXPECT_NE(c.report().find("violations=none"), std::string::npos) << c.report();
+  }
+}
+
 TEST(AneProgram, RestartsForTheBudgetChangeNothing) {
   PROGRAM_CASE_OR_SKIP(c);
   c.script = "budget 11";  // the framework means it
