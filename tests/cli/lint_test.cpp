@@ -78,6 +78,33 @@ TEST_F(Lint, LooksAtAllFilesAndAtFolders) {
   EXPECT_TRUE(outcome.has("model.mlmodelc/model.mil:5:46: error: gelu"));
 }
 
+TEST_F(Lint, ReadsStandardInput) {
+  Process process(
+      {"/bin/sh", "-c",
+       "'" + program_path().string() + "' lint - --target m4 < '" + write("bad.mil", bad_) + "'"});
+  EXPECT_EQ(process.wait(), 1);
+  EXPECT_NE(process.output().find("<stdin>:5:46: error: gelu"), std::string::npos);
+}
+
+// What export writes for a target has no errors there.
+TEST_F(Lint, ExportedForATargetHasNoErrors) {
+  for (const std::string target : {"m1", "m4"}) {
+    const std::string out = (folder_.path() / target).string();
+    Process process({program_path().string(), "export", "--config",
+                     (source_root() / "configs/layer.toml").string(), "--target", target, "--set",
+                     "model.dim=64", "--set", "model.hidden=128", "--set", "model.heads=2", "--set",
+                     "model.seq=64", "--out", out});
+    ASSERT_EQ(process.wait(), 0) << process.output();
+    std::vector<std::string> line = {"--target", target, "--weights"};
+    for (const auto& entry : std::filesystem::directory_iterator(out)) {
+      line.push_back(entry.path().string());
+    }
+    ASSERT_EQ(line.size(), 3U + 6U);
+    const Outcome outcome = run(line);
+    EXPECT_EQ(outcome.code, 0) << outcome.output;
+  }
+}
+
 TEST_F(Lint, ReportsJson) {
   const Outcome outcome = run({write("bad.mil", bad_), "--target", "m4", "--json"});
   EXPECT_EQ(outcome.code, 1);

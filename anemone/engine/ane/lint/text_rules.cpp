@@ -126,17 +126,17 @@ constexpr Rule kRows[] = {
      "A buildInfo dictionary with a coremlc-version must be there. Its value hardly matters: one "
      "version was used on macOS 13 to 26.",
      "Write [buildInfo = dict<string, string>({{\"coremlc-version\", \"3505.4.1\"}})] behind "
-     "program(…); legalized programs have it.",
+     "program(…); anemone export --target writes it.",
      "field guide, maderix/ANE, tmc/apple", ProgramCheck{build_info}},
     {4, "The header fits the chip and the system", Effect::compile, Certainty::C,
      "program(1.3) with ios18 works on M3 to M5. M1 and M2 wanted the canonical form, program(1.0) "
      "with ios16. A system does not know opsets that are younger than it.",
-     "Write the program for the target: anemone print --version 1.0, and an older opset.",
+     "Use anemone export --target, or anemone print --version 1.0 and an older opset.",
      "maderix/ANE benchmark report, PR 6, PR 35", FunctionCheck{header}},
     {5, "Arguments are named constants", Effect::compile, Certainty::B,
      "Axes, flags, strides, epsilons and the like must refer to a const by name. Apple's own text "
      "writes some in place; the Neural Engine's compiler refused them.",
-     "Define a const and refer to it; legalized programs do.", "Orion, ironmill",
+     "Define a const and refer to it, as anemone export --target does.", "Orion, ironmill",
      OpCheck{in_place}},
     {6, "conv has no bias", Effect::compile, Certainty::C,
      "A convolution with bias= did not compile.", "Use an add behind it.", "Orion",
