@@ -17,7 +17,7 @@ struct Flag {
 
 constexpr Flag kFlags[] = {
     {"--steps", "train.steps", "N", "Micro-steps in all, also after a resume"},
-    {"--engine", "engine.name", "NAME", "Engine: auto, cpu, reference …"},
+    {"--engine", "engine.name", "NAME", "Engine: auto, ane, cpu, reference"},
     {"--precision", "engine.precision", "P", "fp16, bf16 or fp32"},
     {"--partition", "engine.partition", "NAME",
      "How a step is cut into programs: six, merged, dynamic"},
@@ -28,6 +28,17 @@ constexpr Flag kFlags[] = {
      "Compiles a process, as if the engine allowed no more; 0 = its own limit"},
 };
 
+// Flags without a value stand for "true".
+constexpr Flag kSwitches[] = {
+    {"--ane-multi-function", "engine.multi_function", "",
+     "Several kernels in one program on the Neural Engine: fewer compiles (unproven)"},
+};
+
+bool is_switch(std::string_view flag) {
+  return std::any_of(std::begin(kSwitches), std::end(kSwitches),
+                     [&](const Flag& known) { return known.flag == flag; });
+}
+
 }  // namespace
 
 void ConfigFlags::declare(CLI::App& app, const std::vector<std::string>& names) {
@@ -37,6 +48,12 @@ void ConfigFlags::declare(CLI::App& app, const std::vector<std::string>& names) 
     if (!names.empty() && std::find(names.begin(), names.end(), name) == names.end()) continue;
     app.add_option(name, values_[name], std::string(flag.help))->type_name(std::string(flag.type));
   }
+  for (const Flag& flag : kSwitches) {
+    const std::string name(flag.flag);
+    if (!names.empty() && std::find(names.begin(), names.end(), name) == names.end()) continue;
+    app.add_flag_callback(
+        name, [this, name] { values_[name] = "true"; }, std::string(flag.help));
+  }
   app.add_option("--set", sets_, "Set any key of the config: --set train.learning_rate=2e-3")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
@@ -45,12 +62,14 @@ void ConfigFlags::declare(CLI::App& app, const std::vector<std::string>& names) 
 train::RunConfig ConfigFlags::load() const {
   std::vector<train::ConfigOverride> overrides;
   for (const std::string& set : sets_) overrides.push_back({set, "--set " + set});
-  for (const Flag& flag : kFlags) {
+  const auto add = [&](const Flag& flag) {
     const auto value = values_.find(std::string(flag.flag));
-    if (value != values_.end() && !value->second.empty())
-      overrides.push_back({fmt::format("{}={}", flag.key, value->second),
-                           fmt::format("{} {}", flag.flag, value->second)});
-  }
+    if (value == values_.end() || value->second.empty()) return;
+    overrides.push_back({fmt::format("{}={}", flag.key, value->second),
+                         fmt::format("{} {}", flag.flag, value->second)});
+  };
+  for (const Flag& flag : kFlags) add(flag);
+  for (const Flag& flag : kSwitches) add(flag);
   try {
     return train::load_run_config(path_, overrides);
   } catch (const train::OverrideError& error) {
@@ -67,7 +86,7 @@ std::vector<std::string> ConfigFlags::arguments() const {
   for (const auto& [flag, value] : values_) {
     if (value.empty()) continue;
     list.push_back(flag);
-    list.push_back(value);
+    if (!is_switch(flag)) list.push_back(value);
   }
   return list;
 }

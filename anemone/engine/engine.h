@@ -48,9 +48,10 @@ enum class ProductPrecision : std::uint8_t {
 struct EngineOptions {
   static constexpr int kMostThreads = 4096;
 
-  int threads = 0;       // 0 = what affinity and cgroup allow; at most kMostThreads
-  bool profile = false;  // take the time of every step, for Executable::profile
-  std::string target;    // which machine to compile for; empty = this one (engines that can)
+  int threads = 0;              // 0 = what affinity and cgroup allow; at most kMostThreads
+  bool profile = false;         // take the time of every step, for Executable::profile
+  std::string target;           // which machine to compile for; empty = this one (engines that can)
+  bool multi_function = false;  // compile_together puts several functions into one program
 };
 
 struct CompileOptions {
@@ -59,6 +60,12 @@ struct CompileOptions {
   std::filesystem::path model_directory;  // where @model_path points
   ProductPrecision products = ProductPrecision::operands;
   bool pack_io = false;  // force packed_io on an engine that does not want it
+};
+
+// One of several functions to be compiled together.
+struct CompileItem {
+  const mil::Function* function = nullptr;
+  CompileOptions options;
 };
 
 // The time a step of a program took in all runs so far.
@@ -95,6 +102,10 @@ class Executable {
   // Takes the present values of the WeightStore given to compile.
   virtual Status update_weights() = 0;
 
+  // The compiled program that this is a function of. update_weights of one updates all functions of
+  // its program.
+  virtual const void* compiled_program() const { return this; }
+
   // One line per step: the op or fused group, the implementation chosen, why better ones refused.
   virtual std::string explain() const = 0;
 
@@ -124,6 +135,14 @@ class Engine {
   // Throws Error when the program is unsupported or its constants cannot be found.
   virtual std::unique_ptr<Executable> compile(const mil::Function& function,
                                               const CompileOptions& options) = 0;
+  // The same for several, in as few programs as the engine can and may; one by one otherwise.
+  virtual std::vector<std::unique_ptr<Executable>> compile_together(
+      std::span<const CompileItem> items) {
+    std::vector<std::unique_ptr<Executable>> executables;
+    for (const CompileItem& item : items)
+      executables.push_back(compile(*item.function, item.options));
+    return executables;
+  }
   virtual std::unique_ptr<Surface> make_surface(const BufferSpec& spec) = 0;
   // How many of traits().compile_limit are used, tries that failed included; negative where the
   // engine does not count, and every program compiled is one.

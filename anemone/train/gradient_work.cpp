@@ -168,6 +168,7 @@ std::string GradientWork::explain() const {
 
 void GradientWork::run(Job& job) {
   const Clock::time_point start = Clock::now();
+  job.began = start;
   if (job.product)
     run_product(job);
   else

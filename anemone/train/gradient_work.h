@@ -7,6 +7,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
@@ -64,6 +65,7 @@ class GradientWork {
   bool reads(int job, int surface_index) const;
   const std::string& name(int job) const { return at(job).name; }
   double milliseconds(int job) const { return at(job).milliseconds; }  // of its last run
+  std::chrono::steady_clock::time_point began(int job) const { return at(job).began; }
   double flops(int job) const;
   std::string explain() const;
 
@@ -77,6 +79,7 @@ class GradientWork {
     bool product = false;
     bool pending = false;
     double milliseconds = 0;
+    std::chrono::steady_clock::time_point began{};
   };
   const Job& at(int job) const { return jobs_[static_cast<std::size_t>(job)]; }
   Job& at(int job) { return jobs_[static_cast<std::size_t>(job)]; }

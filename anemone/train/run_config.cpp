@@ -140,6 +140,10 @@ void visit_engine_keys(Engine& e, Visit&& visit) {
         e.compile_limit);
   visit(Key{"engine.pack_io", "one packed input and output for each program", 0, 0, OnResume::free},
         e.pack_io);
+  visit(Key{"engine.multi_function",
+            "several functions in one program where the engine can: fewer compiles, unproven", 0, 0,
+            OnResume::free},
+        e.multi_function);
 }
 
 template <class Config, class Visit>

@@ -49,6 +49,7 @@ struct EngineConfig {
   std::int64_t threads = 0;
   std::int64_t compile_limit = 0;  // 0 = the engine's own; more simulates a budget on any engine
   bool pack_io = false;            // force packed inputs and outputs
+  bool multi_function = false;     // several functions in a program, where the engine can
 };
 
 struct RunConfig {

@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cmath>
+#include <set>
 #include <utility>
 
 #include "anemone/base/element.h"
@@ -20,8 +21,11 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+double milliseconds_between(Clock::time_point start, Clock::time_point end) {
+  return std::chrono::duration<double, std::milli>(end - start).count();
+}
 double milliseconds_since(Clock::time_point start) {
-  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+  return milliseconds_between(start, Clock::now());
 }
 
 std::size_t at(int index) { return static_cast<std::size_t>(index); }
@@ -108,6 +112,7 @@ class StepRunner::Impl {
 
   bool on_host_engine(const nn::Kernel& kernel) const { return kernel.host && background_; }
   void compile(ParameterList& parameters, const RunnerOptions& options);
+  void count_compiles();
   void make_memory();
   void make_stages();
   HostCopy make_host_copy(const std::string& name) const;
@@ -146,21 +151,41 @@ class StepRunner::Impl {
   std::vector<HostCopy> direct_;  // the direct gradients
   std::vector<float> scratch_;
   std::vector<StepPart> parts_;  // copies, then one a call, then one a job
+  Clock::time_point began_{};    // the last step
 };
 
 void StepRunner::Impl::compile(ParameterList& parameters, const RunnerOptions& options) {
+  std::vector<engine::CompileItem> together;  // on the engine
+  std::vector<std::size_t> places;            // of their executables
   for (const nn::Kernel& kernel : graph_.kernels) {
-    engine::Engine& engine = on_host_engine(kernel) ? host_engine_ : engine_;
+    const mil::Function& function = kernel.program.main();
     engine::CompileOptions compile_options = options.compile;
     compile_options.name = kernel.name;
     compile_options.weights = &parameters.weights();
     if (kernel.host) compile_options.pack_io = false;
-    executables_.push_back(engine.compile(kernel.program.main(), compile_options));
-    has_weights_.push_back(uses_weights(kernel.program.main()));
-    if (kernel.host) continue;
-    ++compiles_;
-    if (has_weights_.back()) ++compiles_per_update_;
+    has_weights_.push_back(uses_weights(function));
+    executables_.emplace_back();
+    if (on_host_engine(kernel)) {
+      executables_.back() = host_engine_.compile(function, compile_options);
+    } else {
+      together.push_back({&function, compile_options});
+      places.push_back(executables_.size() - 1);
+    }
   }
+  auto compiled = engine_.compile_together(together);
+  for (std::size_t i = 0; i < places.size(); ++i) executables_[places[i]] = std::move(compiled[i]);
+  count_compiles();
+}
+
+void StepRunner::Impl::count_compiles() {
+  std::set<const void*> programs, updated;
+  for (std::size_t kernel = 0; kernel < executables_.size(); ++kernel) {
+    if (graph_.kernels[kernel].host) continue;
+    programs.insert(executables_[kernel]->compiled_program());
+    if (has_weights_[kernel]) updated.insert(executables_[kernel]->compiled_program());
+  }
+  compiles_ = static_cast<int>(programs.size());
+  compiles_per_update_ = static_cast<int>(updated.size());
 }
 
 void StepRunner::Impl::make_memory() {
@@ -308,6 +333,7 @@ Status StepRunner::Impl::run_stage(std::size_t call, bool accumulate, StepTimes&
   Status status = stage.binding->run();
   const double running = milliseconds_since(start);
   parts_[1 + call].milliseconds = running;
+  parts_[1 + call].begin = milliseconds_between(began_, start);
   (stage.host ? times.host_math : times.engine) += running;
   if (!status.ok()) return Status::failure(parts_[1 + call].name + ": " + status.message);
   if (!accumulate || stage.jobs.empty()) return status;
@@ -339,7 +365,7 @@ bool StepRunner::Impl::direct_gradients_finite() {
 StepResult StepRunner::Impl::run(std::span<const float> x, std::span<const float> target,
                                  double loss_scale, bool accumulate) {
   StepResult result;
-  const Clock::time_point start = Clock::now();
+  const Clock::time_point start = began_ = Clock::now();
   work_->clear_non_finite();
   wait_for(input_waits_, result.times);
   const Clock::time_point writing = Clock::now();
@@ -363,8 +389,10 @@ StepResult StepRunner::Impl::run(std::span<const float> x, std::span<const float
 Status StepRunner::Impl::update_weights(double& milliseconds) {
   const Clock::time_point start = Clock::now();
   Status status;
+  std::set<const void*> updated;
   for (std::size_t kernel = 0; kernel < executables_.size() && status.ok(); ++kernel) {
     if (!has_weights_[kernel]) continue;
+    if (!updated.insert(executables_[kernel]->compiled_program()).second) continue;
     if (!graph_.kernels[kernel].host) ++compiles_;
     status = executables_[kernel]->update_weights();
     if (!status.ok()) status.message = graph_.kernels[kernel].name + ": " + status.message;
@@ -402,8 +430,10 @@ std::vector<double> StepRunner::Impl::tensor(std::string_view name) {
 std::span<const StepPart> StepRunner::Impl::parts() {
   work_->wait_all();
   const std::size_t first = parts_.size() - static_cast<std::size_t>(work_->jobs());
-  for (int job = 0; job < work_->jobs(); ++job)
+  for (int job = 0; job < work_->jobs(); ++job) {
     parts_[first + at(job)].milliseconds = work_->milliseconds(job);
+    parts_[first + at(job)].begin = milliseconds_between(began_, work_->began(job));
+  }
   return parts_;
 }
 

@@ -37,6 +37,7 @@ struct StepPart {
   std::string name;
   double flops = 0;  // of matrix products, as usually counted
   double milliseconds = 0;
+  double begin = 0;  // milliseconds since the step began; not of copies, which are spread out
 };
 
 class StepRunner {

@@ -128,6 +128,7 @@ void Session::make_engines() {
   engine::EngineOptions engine_options;
   engine_options.threads = threads;
   engine_options.target = config.engine.target;
+  engine_options.multi_function = config.engine.multi_function;
   engine = options.engine;
   if (engine == nullptr) {
     own_engine = engine::choose_engine(
@@ -164,7 +165,8 @@ engine::Support Session::takes_model(const engine::Engine& candidate) const {
 
 void Session::check_compile_limit(const nn::StepGraph& graph) const {
   const int needed = programs_of(graph);
-  if (compile_limit == 0 || needed <= compile_limit) return;
+  // Where programs hold several functions, compiling them tells how many there are.
+  if (compile_limit == 0 || needed <= compile_limit || config.engine.multi_function) return;
   std::string fits;
   for (const nn::Partition& other : nn::partitions()) {
     const int programs = static_cast<int>(nn::layer_kernels(config.model, other.name).size());
@@ -218,6 +220,9 @@ void Session::compile(nn::StepGraph graph) {
   runner_options.compile = compile_options(config.engine);
   runner = std::make_unique<StepRunner>(std::move(graph), *engine, *host_engine, *parameters,
                                         runner_options, *pool);
+  if (compile_limit > 0 && runner->compiles_per_update() > compile_limit)
+    throw Error(fmt::format("{} compiles a process are too few for one update", compile_limit),
+                "engine.compile_limit", fmt::format("at least {}", runner->compiles_per_update()));
   state.compiles += static_cast<std::uint64_t>(runner->compiles());
   state.compile_seconds += runner->compile_milliseconds() / 1e3;
 }

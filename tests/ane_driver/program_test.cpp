@@ -72,6 +72,40 @@ TEST(AneProgram, RestartsForTheBudgetChangeNothing) {
   EXPECT_TRUE(std::filesystem::is_empty(c.folder.path() / "tmp"));
 }
 
+TEST(AneProgram, SeveralFunctionsAProgramGiveTheSameWithFewerCompiles) {
+  PROGRAM_CASE_OR_SKIP(c);
+  ASSERT_EQ(c.train("apart", kSmallLayer, {"--engine", "ane"}), 0) << c.output;
+  for (const char* script : {"", "procedures reversed", "attributes no-layout"}) {
+    c.script = script;
+    const std::string name = "together" + std::string(script).substr(0, 4);
+    ASSERT_EQ(c.train(name, kSmallLayer, {"--engine", "ane", "--ane-multi-function"}), 0)
+        << script << "\n"
+        << c.output;
+    EXPECT_EQ(c.losses(name), c.losses("apart")) << script;
+    EXPECT_EQ(c.reported("compiles"), 2 + 7 * 2) << c.report();
+    EXPECT_EQ(c.reported("evaluates"), 24 * 6) << c.report();
+    EXPECT_EQ(c.reported("live"), 0) << c.report();
+    EXPECT_NE(c.report().find("violations=none"), std::string::npos) << c.report();
+  }
+  // The flag survives the restarts that the budget asks for.
+  c.script = "budget 4";
+  ASSERT_EQ(c.train("limited", kSmallLayer,
+                    {"--engine", "ane", "--ane-multi-function", "--compile-limit", "4"}),
+            0)
+      << c.output;
+  EXPECT_EQ(c.losses("limited"), c.losses("apart"));
+}
+
+TEST(AneProgram, WeightsAsInputsCompileOnce) {
+  PROGRAM_CASE_OR_SKIP(c);
+  ASSERT_EQ(c.train("cpu", kSmallLayer, {"--engine", "cpu", "--partition", "six"}), 0) << c.output;
+  ASSERT_EQ(c.train("dynamic", kSmallLayer, {"--engine", "ane", "--partition", "dynamic"}), 0)
+      << c.output;
+  EXPECT_LE(largest_difference(c.losses("cpu"), c.losses("dynamic")), kBound);
+  EXPECT_EQ(c.reported("compiles"), 6) << c.report();
+  EXPECT_NE(c.report().find("violations=none"), std::string::npos) << c.report();
+}
+
 TEST(AneProgram, ABudgetForLessThanAnUpdateIsRefusedAtTheStart) {
   PROGRAM_CASE_OR_SKIP(c);
   EXPECT_EQ(c.train("run", kSmallLayer, {"--engine", "ane", "--compile-limit", "5"}), 1);

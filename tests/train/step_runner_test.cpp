@@ -4,7 +4,11 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <chrono>
 #include <cmath>
+#include <map>
+#include <thread>
 
 #include "anemone/engine/engines.h"
 #include "anemone/train/data_source.h"
@@ -202,6 +206,36 @@ TEST(StepRunner, SlowBackgroundProductsAreAwaitedBeforeTheirOperandsChange) {
   ASSERT_TRUE(background.runner->finish_gradients().ok());
   const auto a = inline_step.parameters.gradients(), b = background.parameters.gradients();
   for (std::size_t i = 0; i < a.size(); ++i) ASSERT_EQ(a[i], b[i]) << i;
+}
+
+// The trace of a step beside a slow engine: products run while the engine does, from the moment
+// their operands are there, and the step waits for none of them at its end.
+TEST(StepRunner, ProductsOverlapWithASlowEngine) {
+  const auto engine = engine::make_engine("reference", {1});
+  FakeEngine slow(*engine);
+  slow.change_traits().runs_on_host = false;
+  slow.on_run = [](const std::string&, int) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(30));
+    return Status();
+  };
+  Step step(slow, *engine, "six");
+  ASSERT_TRUE(step.runner->run(step.x, step.target, 1024).status.ok());
+  ASSERT_TRUE(step.runner->run(step.x, step.target, 1024).status.ok());
+  std::map<std::string, train::StepPart> parts;
+  for (const train::StepPart& part : step.runner->parts()) parts[part.name] = part;
+  const auto end = [&](const char* name) {
+    return parts.at(name).begin + parts.at(name).milliseconds;
+  };
+  // Gradient, the kernel that gives its last operand, the kernel that runs meanwhile.
+  const std::array<const char*, 3> expected[] = {{"dW l0.w1", "l0.ffn_bwd", "l0.sdpa_bwd1"},
+                                                 {"dW l0.w3", "l0.ffn_bwd", "l0.sdpa_bwd1"},
+                                                 {"dW l0.wo", "l0.norm2_bwd", "l0.sdpa_bwd1"},
+                                                 {"dW l0.wq", "l0.sdpa_bwd2", "l0.qkv_bwd"},
+                                                 {"dW l0.wk", "l0.sdpa_bwd2", "l0.qkv_bwd"}};
+  for (const auto& [gradient, before, meanwhile] : expected) {
+    EXPECT_GE(parts.at(gradient).begin, end(before)) << gradient;
+    EXPECT_LT(parts.at(gradient).begin, end(meanwhile)) << gradient;
+  }
 }
 
 TEST(StepRunner, ANonFiniteOperandIsSeenInTheSameStep) {

@@ -4,10 +4,13 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 #include "anemone/base/cpu_features.h"
 #include "anemone/base/error.h"
 #include "anemone/engine/ane/device.h"
 #include "anemone/engine/ane/executable.h"
+#include "anemone/engine/ane/grouping.h"
 #include "anemone/engine/ane/legalize.h"
 #include "anemone/engine/engines.h"
 
@@ -26,6 +29,7 @@ class AneEngine final : public Engine {
       : framework_(options.framework != nullptr ? options.framework : Framework::open()),
         clock_(options.service.clock != nullptr ? *options.service.clock : system_clock()),
         map_surfaces_(options.map_surfaces),
+        multi_function_(options.engine.multi_function),
         service_(std::make_shared<CompileService>(framework_, options.service)) {
     target_ =
         options.engine.target.empty()
@@ -54,11 +58,26 @@ class AneEngine final : public Engine {
 
   std::unique_ptr<engine::Executable> compile(const mil::Function& function,
                                               const CompileOptions& options) override {
-    if (options.products == ProductPrecision::bf16)
-      throw Error("the Neural Engine multiplies fp16 numbers, not bf16", options.name,
-                  "--precision fp16");
+    check_options(options);
     return std::make_unique<Executable>(
         std::make_shared<Program>(legal({&function, 1}, options), setup(options)), 0);
+  }
+
+  std::vector<std::unique_ptr<engine::Executable>> compile_together(
+      std::span<const CompileItem> items) override {
+    if (!multi_function_) return Engine::compile_together(items);
+    std::vector<int> tensors;
+    for (const CompileItem& item : items) {
+      check_options(item.options);
+      int count = 0;
+      for (const LegalBlob& blob : legal({item.function, 1}, item.options).blobs)
+        count += static_cast<int>(blob.tensors.size());
+      tensors.push_back(count);
+    }
+    std::vector<std::unique_ptr<engine::Executable>> executables;
+    for (const auto& group : group_functions(tensors, kMaxBlobTensorsScalar))
+      compile_group(items.subspan(group.front(), group.size()), executables);
+    return executables;
   }
 
   std::unique_ptr<Surface> make_surface(const BufferSpec& spec) override {
@@ -66,6 +85,32 @@ class AneEngine final : public Engine {
   }
 
  private:
+  static void check_options(const CompileOptions& options) {
+    if (options.products == ProductPrecision::bf16)
+      throw Error("the Neural Engine multiplies fp16 numbers, not bf16", options.name,
+                  "--precision fp16");
+  }
+
+  // One program of several functions, each called as its item.
+  void compile_group(std::span<const CompileItem> items,
+                     std::vector<std::unique_ptr<engine::Executable>>& executables) {
+    CompileOptions options = items.front().options;
+    std::vector<mil::Function> functions;
+    for (const CompileItem& item : items) {
+      functions.push_back(*item.function);
+      if (items.size() == 1) break;
+      functions.back().name =
+          fmt::format("f{}_{}", functions.size() - 1, mil::blob_file_stem(item.options.name));
+      std::replace_if(
+          functions.back().name.begin(), functions.back().name.end(),
+          [](char c) { return c == '.' || c == '-'; }, '_');
+      if (functions.size() > 1) options.name += " + " + item.options.name;
+    }
+    const auto program = std::make_shared<Program>(legal(functions, options), setup(options));
+    for (std::size_t i = 0; i < items.size(); ++i)
+      executables.push_back(std::make_unique<Executable>(program, i));
+  }
+
   LegalizedProgram legal(std::span<const mil::Function> functions,
                          const CompileOptions& options) const {
     mil::Program program;
@@ -90,7 +135,7 @@ class AneEngine final : public Engine {
 
   std::shared_ptr<const Framework> framework_;
   Clock& clock_;
-  bool map_surfaces_;
+  bool map_surfaces_, multi_function_;
   std::shared_ptr<CompileService> service_;
   Target target_;
   EngineTraits traits_;

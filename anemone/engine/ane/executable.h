@@ -15,6 +15,7 @@ class Executable final : public engine::Executable {
   std::unique_ptr<Binding> bind(std::span<Surface* const> inputs,
                                 std::span<Surface* const> outputs) override;
   Status update_weights() override { return program_->rebuild(); }
+  const void* compiled_program() const override { return program_.get(); }
   std::string explain() const override { return program_->explain(); }
   std::size_t constant_bytes() const override;
 
