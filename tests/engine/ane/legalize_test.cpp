@@ -181,7 +181,7 @@ TEST(Legalize, BlobFilesHoldTheWeightsAndFollowThem) {
       EXPECT_EQ(blob.path, "@model_path/weights/l0.wo_t.bin");
       EXPECT_EQ(load_element(DType::fp16, record.data.data(), 1), 12) << "transposed";
     }
-    for (auto& numbers : values) numbers[12] += 1;
+    for (auto& numbers : values) numbers.back() += 1;
     EXPECT_EQ(bytes_of(blob, weights) == before, is_mask);
   }
 }
