@@ -133,7 +133,8 @@ void visit_engine_keys(Engine& e, Visit&& visit) {
             "which machine to compile for, where the engine knows several; empty = this one", 0, 0,
             OnResume::free},
         e.target);
-  visit(Key{"engine.threads", "0 = what affinity and cgroup allow", 0, 4096, OnResume::free},
+  visit(Key{"engine.threads", "0 = what affinity and cgroup allow", 0,
+            engine::EngineOptions::kMostThreads, OnResume::free},
         e.threads);
   visit(Key{"engine.compile_limit", "compiles a process; 0 = the engine's own limit", 0, 1e9,
             OnResume::free},

@@ -23,6 +23,7 @@ const std::vector<Module>& modules() {
       {"kernels", {}, {"base/dtype.h", "base/cpu_features.h"}},
       {"compute", {"base", "kernels"}, {}},
       {"mil", {"base"}, {}},
+      {"text", {"base"}, {}},
       {"engine/reference", {"base", "mil", "engine"}, {}},
       {"engine/cpu", {"base", "mil", "engine", "compute"}, {}},
       {"engine/ane", {"base", "mil", "engine"}, {}},
@@ -30,7 +31,7 @@ const std::vector<Module>& modules() {
       {"nn", {"base", "mil"}, {}},
       {"train", {"base", "mil", "engine", "nn", "compute"}, {}},
       {"cli",
-       {"base", "mil", "engine", "nn", "compute", "train", "kernels", "engine/reference",
+       {"base", "mil", "engine", "nn", "compute", "train", "text", "kernels", "engine/reference",
         "engine/cpu", "engine/ane"},
        {}},
   };
