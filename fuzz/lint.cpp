@@ -1,10 +1,11 @@
 // Any bytes as MIL text, operations without a definition kept: every rule of every Neural Engine
 // looks at it, also where the program has errors.
+#include "anemone/engine/ane/lint/lint.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
 
-#include "anemone/engine/ane/lint/lint.h"
 #include "anemone/mil/diagnostics.h"
 #include "anemone/mil/parser.h"
 

@@ -1,5 +1,4 @@
-// Reads run configs. `visit_keys` is the only list of keys: reading, overriding, printing,
-// documenting and comparing configs are visitors of it, so a new key is one line.
+// Reads run configs: everything here is a visitor of the list of keys.
 #include "anemone/train/run_config.h"
 
 #include <fmt/format.h>
@@ -17,143 +16,10 @@
 #include "anemone/base/error.h"
 #include "anemone/base/file.h"
 #include "anemone/base/nearest_name.h"
-#include "anemone/engine/engines.h"
-#include "anemone/nn/layer.h"
-#include "anemone/train/data_source.h"
+#include "anemone/train/run_config_keys.h"
 
 namespace anemone::train {
 namespace {
-
-enum class OnResume : std::uint8_t {
-  fixed,  // another value makes it another run
-  free,
-};
-
-struct Key {
-  std::string_view name;
-  std::string_view help;
-  double min = 0, max = 0;  // of a number; equal = any
-  OnResume on_resume = OnResume::fixed;
-  std::vector<std::string_view> choices = {};  // of a string; empty = any
-  bool or_number = false;                      // a string that may be written as a number
-};
-
-constexpr double kMaxSize = 1 << 24, kMaxSteps = 1e15, kMaxSeed = 4294967295.0, kHuge = 1e300;
-
-std::vector<std::string_view> engine_names() {
-  std::vector<std::string_view> names = {"auto"};
-  for (const engine::EngineEntry& entry : engine::engines()) names.push_back(entry.name);
-  return names;
-}
-
-std::vector<std::string_view> partition_names() {
-  std::vector<std::string_view> names = {""};
-  for (const nn::Partition& partition : nn::partitions()) names.push_back(partition.name);
-  return names;
-}
-
-template <class Model, class Visit>
-void visit_model_keys(Model& m, Visit&& visit) {
-  visit(Key{"model.dim", "channels of the residual stream", 1, kMaxSize}, m.dim);
-  visit(Key{"model.hidden", "channels inside the feed-forward block", 1, kMaxSize}, m.hidden);
-  visit(Key{"model.heads", "query heads", 1, kMaxSize}, m.heads);
-  visit(Key{"model.kv_heads", "key/value heads; 0 = heads", 0, kMaxSize}, m.kv_heads);
-  visit(Key{"model.head_dim", "channels of a head; 0 = dim / heads", 0, kMaxSize}, m.head_dim);
-  visit(Key{"model.layers", "layers", 1, kMaxSize}, m.layers);
-  visit(Key{"model.seq", "positions in a sequence", 1, kMaxSize}, m.seq);
-  visit(Key{"model.batch", "sequences in a step", 1, kMaxSize}, m.batch);
-  visit(Key{"model.rope", "rotary position embedding"}, m.rope);
-  visit(Key{"model.rope_theta", "its base", 1, kHuge}, m.rope_theta);
-  visit(Key{"model.norm_eps", "epsilon of RMSNorm", 1e-12, 1}, m.norm_eps);
-}
-
-template <class Data, class Visit>
-void visit_data_keys(Data& d, Visit&& visit) {
-  visit(
-      Key{"data.source", "original, teacher or pairs", 0, 0, OnResume::fixed, data_source_names()},
-      d.source);
-  visit(Key{"data.path", "pairs: a safetensors file with x and y of shape [N, dim, seq]"}, d.path);
-  visit(Key{"data.samples", "teacher: training samples", 1, kMaxSize}, d.samples);
-  visit(Key{"data.held_out", "teacher, pairs: validation samples", 0, kMaxSize}, d.held_out);
-  visit(Key{"data.seed", "of the data", 0, kMaxSeed}, d.seed);
-}
-
-template <class Train, class Visit>
-void visit_train_keys(Train& t, Visit&& visit) {
-  visit(Key{"train.steps", "micro-steps in all, also after a resume", 1, kMaxSteps, OnResume::free},
-        t.steps);
-  visit(Key{"train.accumulate", "micro-steps an update", 1, kMaxSteps}, t.accumulate);
-  visit(Key{"train.learning_rate", "Adam's step size", 0, kHuge}, t.learning_rate);
-  visit(Key{"train.beta1", "Adam's decay of the mean", 0, 0.9999999}, t.beta1);
-  visit(Key{"train.beta2", "Adam's decay of the mean square", 0, 0.9999999}, t.beta2);
-  visit(Key{"train.epsilon", "Adam's epsilon", 0, 1}, t.epsilon);
-  visit(Key{"train.weight_decay", "decoupled, times the learning rate; not for norms", 0, 1e6},
-        t.weight_decay);
-  visit(Key{"train.grad_clip", "largest global gradient norm; 0 = any", 0, kHuge}, t.grad_clip);
-  visit(Key{"train.loss_scale", "\"dynamic\" or a number", 0, 0, OnResume::fixed, {}, true},
-        t.loss_scale);
-  visit(Key{"train.initial_loss_scale", "where a dynamic loss scale starts", 1.0 / (1 << 24),
-            1 << 24},
-        t.initial_loss_scale);
-  visit(Key{"train.loss_scale_growth_interval", "good updates before a dynamic loss scale doubles",
-            1, kMaxSteps},
-        t.loss_scale_growth_interval);
-  visit(Key{"train.checkpoint_steps", "micro-steps between checkpoints; 0 = not by steps", 0,
-            kMaxSteps, OnResume::free},
-        t.checkpoint_steps);
-  visit(Key{"train.checkpoint_minutes", "minutes between checkpoints; 0 = not by time", 0, 1e9,
-            OnResume::free},
-        t.checkpoint_minutes);
-  visit(Key{"train.keep", "checkpoints kept", 1, 1e6, OnResume::free}, t.keep);
-  visit(
-      Key{"train.validate_every", "updates between validations; 0 = at the end only", 0, kMaxSteps},
-      t.validate_every);
-  visit(Key{"train.max_minutes", "stop with a checkpoint after so long; 0 = never", 0, 1e9,
-            OnResume::free},
-        t.max_minutes);
-  visit(Key{"train.seed", "of the initial weights and of the samples' order", 0, kMaxSeed}, t.seed);
-}
-
-template <class Engine, class Visit>
-void visit_engine_keys(Engine& e, Visit&& visit) {
-  visit(Key{"engine.name", "which engine; auto = the best there is", 0, 0, OnResume::free,
-            engine_names()},
-        e.name);
-  visit(Key{"engine.precision",
-            "fp16; bf16: operands of products rounded to bf16; fp32: everything",
-            0,
-            0,
-            OnResume::fixed,
-            {"fp16", "bf16", "fp32"}},
-        e.precision);
-  visit(Key{"engine.partition", "how a step is cut into programs; empty = as the engine likes it",
-            0, 0, OnResume::free, partition_names()},
-        e.partition);
-  visit(Key{"engine.target",
-            "which machine to compile for, where the engine knows several; empty = this one", 0, 0,
-            OnResume::free},
-        e.target);
-  visit(Key{"engine.threads", "0 = what affinity and cgroup allow", 0,
-            engine::EngineOptions::kMostThreads, OnResume::free},
-        e.threads);
-  visit(Key{"engine.compile_limit", "compiles a process; 0 = the engine's own limit", 0, 1e9,
-            OnResume::free},
-        e.compile_limit);
-  visit(Key{"engine.pack_io", "one packed input and output for each program", 0, 0, OnResume::free},
-        e.pack_io);
-  visit(Key{"engine.multi_function",
-            "several functions in one program where the engine can: fewer compiles, unproven", 0, 0,
-            OnResume::free},
-        e.multi_function);
-}
-
-template <class Config, class Visit>
-void visit_keys(Config& config, Visit&& visit) {
-  visit_model_keys(config.model, visit);
-  visit_data_keys(config.data, visit);
-  visit_train_keys(config.train, visit);
-  visit_engine_keys(config.engine, visit);
-}
 
 std::string toml_string(std::string_view text) {
   std::string quoted = "\"";
