@@ -59,6 +59,17 @@ TEST(AneProgram, DynamicWeightsCompileOnce) {
   }
 }
 
+// While the engine works on a kernel the host takes the surfaces of the one before it.
+TEST(AneProgram, WeightGradientsAreComputedWhileTheEngineWorks) {
+  PROGRAM_CASE_OR_SKIP(c);
+  ASSERT_EQ(c.train("quick", kSmallLayer, {"--engine", "ane", "--steps", "12"}), 0) << c.output;
+  c.script = "slow 10";
+  ASSERT_EQ(c.train("slow", kSmallLayer, {"--engine", "ane", "--steps", "12"}), 0) << c.output;
+  EXPECT_GT(c.reported("overlaps"), 12) << c.report();
+  EXPECT_EQ(c.losses("slow"), c.losses("quick"));
+  EXPECT_NE(c.report().find("violations=none"), std::string::npos) << c.report();
+}
+
 TEST(AneProgram, RestartsForTheBudgetChangeNothing) {
   PROGRAM_CASE_OR_SKIP(c);
   c.script = "budget 11";  // the framework means it

@@ -161,6 +161,15 @@ TEST(FakeModel, RefusesRequestsThatDoNotFit) {
   EXPECT_FALSE(model.evaluate({{&good, 1}}, {{&y, 0}}));
   EXPECT_NE(model.error.text.find("status=0x2 "), std::string::npos) << model.error.text;
   EXPECT_EQ(fake.violations(), "");
+  y.lock();
+  EXPECT_TRUE(model.evaluate({{&good, 0}}, {{&y, 0}}));
+  EXPECT_NE(fake.violations().find("locked"), std::string::npos);
+  y.unlock();
+  fake.script("");
+  good.lock(/*read_only=*/true);
+  EXPECT_TRUE(model.evaluate({{&good, 0}}, {{&y, 0}}));
+  EXPECT_EQ(fake.violations(), "");
+  good.unlock(/*read_only=*/true);
   good.lock();
   EXPECT_TRUE(model.evaluate({{&good, 0}}, {{&y, 0}}));
   EXPECT_NE(fake.violations().find("locked"), std::string::npos);

@@ -27,11 +27,11 @@ void write_report() {
   if (file == nullptr) return;
   std::fprintf(file,
                "compiles=%ld loads=%ld unloads=%ld evaluates=%ld requests=%ld created=%ld live=%ld "
-               "loaded=%ld violations=%s\n",
+               "loaded=%ld overlaps=%ld violations=%s\n",
                count_of("compileWithQoS:options:error:"), count_of("loadWithQoS:options:error:"),
                count_of("unloadWithQoS:error:"), count_of("evaluateWithQoS:options:request:error:"),
                live_objects("_ANERequest"), created_objects(), live_objects(""), loaded_programs(),
-               violations().empty() ? "none" : violations().c_str());
+               count_of(kOverlapCounter), violations().empty() ? "none" : violations().c_str());
   std::fclose(file);
 }
 

@@ -245,6 +245,7 @@ std::unique_ptr<Problem> ModelBody::unload() {
 }
 
 std::unique_ptr<Problem> ModelBody::evaluate(const RequestBody& request) {
+  const EvaluationUnderWay under_way;
   const Fault fault = next_fault(Point::evaluate);
   const Settings now = settings();
   wait_ms(now.slow_ms);

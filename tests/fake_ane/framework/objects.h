@@ -81,6 +81,7 @@ void clear_violations();
 
 // Counters of methods ("-[NSData bytes]") and C functions, by name; they live for ever.
 std::atomic<long>& counter(const std::string& name);
+inline constexpr const char* kOverlapCounter = "IOSurfaceLock during an evaluation";
 long count_of(const std::string& name);  // also of a selector, over all classes
 void clear_counters();
 long live_objects(const std::string& class_name);  // empty: all

@@ -76,9 +76,12 @@ void sort_by_symbol(std::vector<Tensor>& tensors) {
             [](const Tensor& a, const Tensor& b) { return a.symbol < b.symbol; });
 }
 
+enum class Side : bool { input, output };
+
 // Every symbol exactly once and every surface large enough?
-long check_surfaces(const std::vector<BoundSurface>& surfaces, const std::vector<Tensor>& tensors,
-                    const std::vector<std::int64_t>& symbols, const Settings& settings) {
+long check_surfaces(Side side, const std::vector<BoundSurface>& surfaces,
+                    const std::vector<Tensor>& tensors, const std::vector<std::int64_t>& symbols,
+                    const Settings& settings) {
   if (surfaces.size() != symbols.size()) return kStatusBadSymbol;
   std::set<std::int64_t> seen;
   for (const BoundSurface& bound : surfaces) {
@@ -90,7 +93,10 @@ long check_surfaces(const std::vector<BoundSurface>& surfaces, const std::vector
     if (bytes < tensor.bytes() || bytes < settings.min_surface || (settings.uniform && !uniform)) {
       return kStatusBadSurface;
     }
-    if (bound.surface->locked()) violation("evaluated while the host holds a surface locked");
+    // The host may go on reading what the engine reads too.
+    if (side == Side::output ? bound.surface->locked() : bound.surface->locked_to_write()) {
+      violation("evaluated while the host holds a surface locked");
+    }
   }
   return kStatusOk;
 }
@@ -204,9 +210,11 @@ long Program::run(std::int64_t index, const std::vector<BoundSurface>& inputs,
   const auto at = static_cast<std::size_t>(index);
   const Procedure& procedure = procedures_[at];
   Executor& executor = *executors_[at];
-  long status = check_surfaces(inputs, procedure.inputs, procedure.input_symbols, settings);
+  long status =
+      check_surfaces(Side::input, inputs, procedure.inputs, procedure.input_symbols, settings);
   if (status != kStatusOk) return status;
-  status = check_surfaces(outputs, procedure.outputs, procedure.output_symbols, settings);
+  status =
+      check_surfaces(Side::output, outputs, procedure.outputs, procedure.output_symbols, settings);
   if (status != kStatusOk) return status;
 
   const auto tensor = [](const std::vector<Tensor>& tensors,

@@ -17,6 +17,8 @@ constexpr std::uint32_t kReadOnly = 1;
 constexpr int kErrorVmFailure = static_cast<int>(0xe00002bc);
 
 Class surface_class = nullptr;
+std::atomic<int> evaluations_under_way{0};
+std::atomic<long>& overlaps = counter(kOverlapCounter);
 
 std::size_t round_up(std::size_t value, std::size_t unit) {
   return (value + unit - 1) / unit * unit;
@@ -84,6 +86,14 @@ bool SurfaceBody::locked() const {
   return readers_ + writers_ > 0;
 }
 
+bool SurfaceBody::locked_to_write() const {
+  const std::lock_guard guard(mutex_);
+  return writers_ > 0;
+}
+
+EvaluationUnderWay::EvaluationUnderWay() { ++evaluations_under_way; }
+EvaluationUnderWay::~EvaluationUnderWay() { --evaluations_under_way; }
+
 SurfaceBody::DeviceAccess::DeviceAccess(SurfaceBody& surface) : surface_(surface) {
   const std::lock_guard guard(surface_.mutex_);
   if (++surface_.device_ == 1) surface_.update_protection();
@@ -146,6 +156,7 @@ FAKE_ANE_EXPORT int IOSurfaceLock(id surface, std::uint32_t options, std::uint32
   if (body == nullptr || fault.fail)
     return fault.code == 0 ? kErrorVmFailure : static_cast<int>(fault.code);
   body->lock((options & kReadOnly) != 0);
+  if (evaluations_under_way > 0) ++overlaps;
   return 0;
 }
 

@@ -19,7 +19,8 @@ class SurfaceBody final : public Body {
   std::byte* address() const { return address_; }
   bool lock(bool read_only);
   bool unlock(bool read_only);
-  bool locked() const;
+  bool locked() const;  // by the host, in whatever way
+  bool locked_to_write() const;
 
   // The engine's own access, which no lock of the host protects.
   class DeviceAccess {
@@ -44,6 +45,15 @@ class SurfaceBody final : public Body {
   std::size_t mapped_ = 0;  // without the guard page
   std::byte* address_ = nullptr;
   int readers_ = 0, writers_ = 0, device_ = 0;
+};
+
+// While one lives an evaluation is under way: locks taken meanwhile are counted as overlap.
+class EvaluationUnderWay {
+ public:
+  EvaluationUnderWay();
+  ~EvaluationUnderWay();
+  EvaluationUnderWay(const EvaluationUnderWay&) = delete;
+  EvaluationUnderWay& operator=(const EvaluationUnderWay&) = delete;
 };
 
 // The class of IOSurfaceRefs and the kIOSurface… strings; made when the library is loaded.
