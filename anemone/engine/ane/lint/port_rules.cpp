@@ -92,8 +92,9 @@ void granules(const FunctionView& function, Report& report) {
       const std::int64_t width = shape != nullptr ? axis_from_back(*shape, 1).value_or(1) : 0;
       if (width % kRowElements == 0) continue;
       report.add(function, port,
-                 fmt::format("'{}' is {} elements wide, no multiple of {}",
-                             function.function().name_of(port), width, kRowElements));
+                 fmt::format("'{}' is {} element{} wide, no multiple of {}",
+                             function.function().name_of(port), width, width == 1 ? "" : "s",
+                             kRowElements));
     }
   }
   for (const OpView& op : function.ops()) {
