@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "anemone/base/element.h"
+#include "anemone/base/error.h"
 #include "tests/support/temporary_directory.h"
 
 namespace anemone::mil {
@@ -31,6 +32,29 @@ TEST(ConstantSource, GivesInlineBytesWithoutACopy) {
   EXPECT_EQ(source.bytes(constant, scratch).data(), constant.bytes().data());
   EXPECT_EQ(problem_of(source, Constant::string("a")),
             "a constant of strings where numbers are needed");
+}
+
+TEST(ConstantSource, WritesWhatItGives) {
+  const std::vector<float> values = {0.5F, -1, 2, 3, 4.25F, 6};
+  WeightStore store;
+  store.add("w", {2, 3}, values);
+  ConstantSource source(&store);
+  std::vector<Constant> constants = {Constant::numbers(DType::fp16, {2}, {{1.0, 2.0}})};
+  for (const DType dtype : {DType::fp16, DType::bf16, DType::fp32}) {
+    constants.emplace_back(Type::tensor(dtype, {2, 3, 1, 1}), WeightRef{"w", false});
+    constants.emplace_back(Type::tensor(dtype, {3, 2, 1, 1}), WeightRef{"w", true});
+  }
+  for (const Constant& constant : constants) {
+    std::vector<std::byte> scratch;
+    const auto given = source.bytes(constant, scratch);
+    std::vector<std::byte> written(given.size());
+    source.write(constant, written);
+    EXPECT_EQ(std::memcmp(written.data(), given.data(), given.size()), 0)
+        << constant.type().to_string();
+  }
+  std::vector<std::byte> none;
+  EXPECT_THROW(source.write(Constant(Type::tensor(DType::fp16, {2}), WeightRef{"w", false}), none),
+               Error);
 }
 
 TEST(ConstantSource, FindsBlobFilesBesideTheModel) {
