@@ -66,6 +66,9 @@ void check_layer(std::string_view partition, std::int64_t seq, DType dtype,
 TEST(CpuLayer, SixKernelsInFp16) {
   check_layer("six", 17, DType::fp16, engine::ProductPrecision::operands);
 }
+TEST(CpuLayer, DynamicInFp16) {
+  check_layer("dynamic", 17, DType::fp16, engine::ProductPrecision::operands);
+}
 TEST(CpuLayer, MergedInFp16) {
   check_layer("merged", 67, DType::fp16, engine::ProductPrecision::operands);
 }
