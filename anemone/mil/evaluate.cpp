@@ -32,11 +32,12 @@ bool holds_numbers(const Type& type) { return type.is_tensor() && type.dtype != 
 template <class T>
 class Evaluation {
  public:
-  Evaluation(const Function& function, ConstantSource& constants, bool round,
+  Evaluation(const Function& function, ConstantSource& constants, const EvaluateOptions& options,
              const TensorMap<T>* weights)
       : function_(function),
         constants_(constants),
-        round_(round),
+        round_(options.round),
+        arithmetic_(std::is_same_v<T, double> ? options.arithmetic : nullptr),
         weights_(weights),
         values_(function.values.size()),
         last_use_(function.values.size(), -1) {
@@ -86,6 +87,14 @@ class Evaluation {
     }
     values_[at(input)] = found->second;
     round(input);
+    take(input);
+  }
+
+  // A value computed elsewhere, as the arithmetic knows it.
+  void take(Value value) {
+    if constexpr (std::is_same_v<T, double>) {
+      if (arithmetic_ != nullptr) arithmetic_->take(function_.type(value), values_[at(value)]);
+    }
   }
 
   void take_constant(const Operation& op) {
@@ -108,6 +117,7 @@ class Evaluation {
     } else {
       value.assign(numbers.begin(), numbers.end());
     }
+    take(result);
   }
 
   // A weight in the store's shape as the constant has it: perhaps with its first two axes swapped.
@@ -147,6 +157,13 @@ class Evaluation {
       values_[at(result)].resize(elements(result));
       outputs.push_back({function_.type(result).shape, values_[at(result)]});
     }
+    if constexpr (std::is_same_v<T, double>) {
+      if (arithmetic_ != nullptr) {
+        const OpContext op_context(op_def(op.kind), function_, op);
+        arithmetic_->apply({op_context, inputs, outputs});
+        return;
+      }
+    }
     evaluate_op<T>(function_, op, inputs, outputs);
     for (const Value result : op.results) round(result);
   }
@@ -168,6 +185,7 @@ class Evaluation {
   const Function& function_;
   ConstantSource& constants_;
   const bool round_;
+  const Arithmetic* arithmetic_;
   const TensorMap<T>* weights_;
   std::vector<std::vector<T>> values_;
   std::vector<std::int64_t>
@@ -176,10 +194,11 @@ class Evaluation {
 
 template <class T>
 TensorMap<T> evaluate_checked(const Function& function, const TensorMap<T>& inputs,
-                              ConstantSource& constants, bool round, const TensorMap<T>* weights) {
+                              ConstantSource& constants, const EvaluateOptions& options,
+                              const TensorMap<T>* weights) {
   check_evaluable(function);
   try {
-    return Evaluation<T>(function, constants, round, weights).run(inputs);
+    return Evaluation<T>(function, constants, options, weights).run(inputs);
   } catch (const std::bad_alloc&) {
     throw Error("not enough memory to evaluate the function", function.name);
   }
@@ -267,13 +286,13 @@ void evaluate_op(const Function& function, const Operation& op,
 template <class T>
 TensorMap<T> evaluate(const Function& function, const TensorMap<T>& inputs,
                       ConstantSource& constants, const EvaluateOptions& options) {
-  return evaluate_checked<T>(function, inputs, constants, options.round, nullptr);
+  return evaluate_checked<T>(function, inputs, constants, options, nullptr);
 }
 
 TensorMap<Complex> evaluate_perturbed(const Function& function, const TensorMap<Complex>& inputs,
                                       ConstantSource& constants,
                                       const TensorMap<Complex>& weights) {
-  return evaluate_checked<Complex>(function, inputs, constants, false, &weights);
+  return evaluate_checked<Complex>(function, inputs, constants, {}, &weights);
 }
 
 template TensorMap<double> evaluate(const Function&, const TensorMap<double>&, ConstantSource&,

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "anemone/mil/arithmetic.h"
 #include "anemone/mil/constant_source.h"
 #include "anemone/mil/ir.h"
 #include "anemone/mil/op_def.h"
@@ -21,7 +22,8 @@ template <class T>
 using TensorMap = std::map<std::string, std::vector<T>, std::less<>>;  // by name, row-major
 
 struct EvaluateOptions {
-  bool round = true;  // ignored (false) for complex
+  bool round = true;                       // ignored (false) for complex
+  const Arithmetic* arithmetic = nullptr;  // of reals: instead of the reference one
 };
 
 // A value with more elements than this is refused (2 GB of doubles).

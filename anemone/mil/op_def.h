@@ -103,6 +103,8 @@ class OpContext {
   const Operation& op_;
 };
 
+class ProductRule;  // arithmetic.h
+
 // A tensor during reference evaluation: row-major elements of T (double, or complex<double> for
 // derivatives).
 template <class T>
@@ -118,6 +120,7 @@ struct EvalContext {
   std::span<const std::vector<EvalTensor<const T>>> inputs;
   std::span<const EvalTensor<T>>
       outputs;  // shapes as inferred, data to be written; rounding is the caller's
+  const ProductRule* products = nullptr;  // of reals: how matrices are multiplied; null: exactly
 
   const EvalTensor<const T>& input(int param, int index = 0) const {
     return inputs[static_cast<std::size_t>(param)][static_cast<std::size_t>(index)];

@@ -41,6 +41,50 @@ TEST(Evaluate, RoundsEveryValueToItsType) {
   EXPECT_EQ(exact[1], 120000);
 }
 
+// Knows whole numbers only, and takes one off each product of matrices.
+class WholeNumbers final : public Arithmetic, public ProductRule {
+ public:
+  std::string name() const override { return "whole"; }
+  std::string describe() const override { return "in whole numbers"; }
+  void take(const Type&, std::span<double> values) const override {
+    for (double& value : values) value = std::trunc(value);
+  }
+  void apply(const EvalContext<double>& context) const override {
+    EvalContext<double> by_rule = context;
+    by_rule.products = this;
+    context.op.def().eval_real(by_rule);
+    for (double& value : context.output().data) value = std::trunc(value);
+  }
+  void add_product(std::int64_t m, std::int64_t n, std::int64_t k, const double* a, const double* b,
+                   double* c) const override {
+    for (std::int64_t i = 0; i < m; ++i) {
+      for (std::int64_t j = 0; j < n; ++j) {
+        for (std::int64_t p = 0; p < k; ++p) c[i * n + j] += a[i * k + p] * b[p * n + j];
+        --c[i * n + j];
+      }
+    }
+  }
+};
+
+TEST(Evaluate, AnotherArithmeticIsAskedAtEveryValue) {
+  Program program;
+  Builder b(program);
+  const Value x = b.input("x", Type::tensor(DType::fp32, {1, 1, 1, 3}));
+  const Value third = b.real_div({{"x", x}, {"y", 2.9}}, "third");
+  const Value weight =
+      b.constant(Constant::numbers(DType::fp32, {1, 1, 1, 2}, std::vector<double>{1.5, 2.5}), "w");
+  b.output(third, "third");
+  b.output(b.conv({{"x", x}, {"weight", weight}}), "seen");
+  b.output(b.matmul({{"x", x}, {"y", x}, {"transpose_y", true}}), "square");
+  ConstantSource constants;
+  const WholeNumbers whole;
+  const auto out =
+      evaluate<double>(program.main(), {{"x", {7.5, 8.5, 9.5}}}, constants, {.arithmetic = &whole});
+  EXPECT_EQ(out.at("third"), (std::vector<double>{3, 4, 4}));  // 7 / 2
+  EXPECT_EQ(out.at("seen"), (std::vector<double>{7 + 2 * 8 - 1, 8 + 2 * 9 - 1}));
+  EXPECT_EQ(out.at("square"), (std::vector<double>{49 + 64 + 81 - 1}));
+}
+
 TEST(Evaluate, NamesWhatIsWrongWithItsInputs) {
   Program program;
   Builder b(program);

@@ -173,11 +173,35 @@ void add_tap(const ConvGeometry& p, const T& w, std::int64_t k0, std::int64_t k1
   }
 }
 
+// What the weights are multiplied with, as a matrix: [in_channels * kernel elements, outputs].
+template <class T>
+std::vector<T> seen_by_kernel(const ConvGeometry& p, const T* x) {
+  std::vector<T> seen(static_cast<std::size_t>(p.in_channels * p.kernel_size() * p.out_size()));
+  T* to = seen.data();
+  for (std::int64_t ic = 0; ic < p.in_channels; ++ic) {
+    for (std::int64_t k0 = 0; k0 < p.axes[0].kernel; ++k0) {
+      for (std::int64_t k1 = 0; k1 < p.axes[1].kernel; ++k1) {
+        for (std::int64_t k2 = 0; k2 < p.axes[2].kernel; ++k2, to += p.out_size()) {
+          add_tap<T>(p, T(1), k0, k1, k2, x + ic * p.in_size(), to);
+        }
+      }
+    }
+  }
+  return seen;
+}
+
 // One group of one element of the batch.
 template <class T>
-void convolve(const ConvGeometry& p, const T* x, const T* weight, T* out) {
+void convolve(const EvalContext<T>& context, const ConvGeometry& p, const T* x, const T* weight,
+              T* out) {
   if (p.is_product()) {
-    add_product(p.out_channels, p.out_size(), p.in_channels, weight, x, out);
+    add_product(context, p.out_channels, p.out_size(), p.in_channels, weight, x, out);
+    return;
+  }
+  if (context.products != nullptr) {
+    const std::vector<T> seen = seen_by_kernel(p, x);
+    add_product(context, p.out_channels, p.out_size(), p.in_channels * p.kernel_size(), weight,
+                seen.data(), out);
     return;
   }
   for (std::int64_t oc = 0; oc < p.out_channels; ++oc) {
@@ -207,7 +231,7 @@ void eval(const EvalContext<T>& context) {
     }
     for (std::int64_t g = 0; g < p.groups; ++g) {
       const std::int64_t block = n * p.groups + g;
-      convolve(p, x + block * p.in_channels * p.in_size(),
+      convolve(context, p, x + block * p.in_channels * p.in_size(),
                weight + g * p.out_channels * p.in_channels * p.kernel_size(),
                out + block * p.out_channels * p.out_size());
     }

@@ -84,7 +84,7 @@ void eval(const EvalContext<T>& context) {
       transpose_matrix(p.n, p.k, y, turned_y.data());
       y = turned_y.data();
     }
-    add_product(p.m, p.n, p.k, x, y, out);
+    add_product(context, p.m, p.n, p.k, x, y, out);
     out += p.m * p.n;
   };
   // Strides over matrices, not elements.

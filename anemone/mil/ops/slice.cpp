@@ -1,4 +1,6 @@
 // Parts of a tensor: slice_by_size and slice_by_index.
+#include "anemone/mil/ops/slice.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -49,19 +51,27 @@ std::vector<Type> infer_size(const OpContext& op) {
   return {Type::tensor(op.dtype(kX), shape)};
 }
 
+// `begin` may be computed at run time; the slice is moved so that it lies inside x.
+template <class T>
+std::int64_t size_begin(const EvalContext<T>& context, int axis) {
+  using namespace size_param;
+  const std::int64_t dim = context.input(kX).shape[axis];
+  auto first = static_cast<std::int64_t>(
+      real_part(context.input(kBegin).data[static_cast<std::size_t>(axis)]));
+  if (first < 0) first += dim;
+  return std::clamp<std::int64_t>(first, 0, dim - context.output().shape[axis]);
+}
+
 template <class T>
 void eval_size(const EvalContext<T>& context) {
   using namespace size_param;
-  const auto &x = context.input(kX), &begin = context.input(kBegin);
+  const auto& x = context.input(kX);
   const auto& out = context.output();
   if (out.data.empty()) return;
   const Strides strides = contiguous_strides(x.shape);
   std::int64_t offset = 0;
   for (int axis = 0; axis < x.shape.rank(); ++axis) {
-    const auto i = static_cast<std::size_t>(axis);
-    auto first = static_cast<std::int64_t>(real_part(begin.data[i]));
-    if (first < 0) first += x.shape[axis];
-    offset += std::clamp<std::int64_t>(first, 0, x.shape[axis] - out.shape[axis]) * strides[i];
+    offset += size_begin(context, axis) * strides[static_cast<std::size_t>(axis)];
   }
   copy_strided(out.shape, x.data.data() + offset, strides, out.data.data(),
                contiguous_strides(out.shape));
@@ -213,6 +223,11 @@ bool sample_index(RandomProgram& random) {
 }
 
 }  // namespace
+
+std::int64_t slice_begin(const EvalContext<double>& context, int axis) {
+  if (context.op.def().kind == OpKind::slice_by_size) return size_begin(context, axis);
+  return slices(context.op)[static_cast<std::size_t>(axis)].first;
+}
 
 constinit const OpDef op_slice_by_size = {
     .kind = OpKind::slice_by_size,
