@@ -52,6 +52,9 @@ struct EngineOptions {
   bool profile = false;         // take the time of every step, for Executable::profile
   std::string target;           // which machine to compile for; empty = this one (engines that can)
   bool multi_function = false;  // compile_together puts several functions into one program
+  // How numbers behave: "exact", or what a device makes of them (numerics.h). The reference engine
+  // emulates any; its traits are then those of the device.
+  std::string numerics = "exact";
 };
 
 struct CompileOptions {

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "anemone/base/error.h"
+#include "anemone/engine/numerics.h"
 
 namespace anemone::engine {
 
@@ -23,6 +24,8 @@ constexpr std::array kEngines = {
 #undef ENGINE
 };
 
+constexpr std::string_view kOracle = "reference";  // rounds every value, so it can do so otherwise
+
 // "reference, cpu, ane (not here: …)"
 std::string what_there_is() {
   std::string text;
@@ -38,7 +41,16 @@ std::string what_there_is() {
 
 std::span<const EngineEntry> engines() { return kEngines; }
 
+void check_numerics(std::string_view engine, std::string_view numerics) {
+  if (make_numerics(numerics) == nullptr || engine == "auto" || engine == kOracle) return;
+  throw Error("the engine " + std::string(engine) + " does not emulate other arithmetics",
+              "numerics " + std::string(numerics),
+              "the engine " + std::string(kOracle) + ", or auto");
+}
+
 std::unique_ptr<Engine> make_engine(std::string_view name, const EngineOptions& options) {
+  check_numerics(name, options.numerics);
+  if (options.numerics != kExactNumerics) name = kOracle;
   if (name == "auto") {
     for (auto entry = kEngines.rbegin(); entry != kEngines.rend(); ++entry) {
       if (entry->support().ok) return entry->make(options);
@@ -59,7 +71,7 @@ std::unique_ptr<Engine> make_engine(std::string_view name, const EngineOptions& 
 std::unique_ptr<Engine> choose_engine(std::string_view name, const EngineOptions& options,
                                       const std::function<Support(Engine&)>& takes,
                                       const std::function<void(const std::string&)>& message) {
-  if (name != "auto") return make_engine(name, options);
+  if (name != "auto" || options.numerics != kExactNumerics) return make_engine(name, options);
   for (auto entry = kEngines.rbegin(); entry != kEngines.rend(); ++entry) {
     const std::string called = "the engine " + std::string(entry->name);
     if (const Support support = entry->support(); !support.ok) {

@@ -20,8 +20,12 @@ struct EngineEntry {
 
 std::span<const EngineEntry> engines();
 
-// "reference", "cpu", …; "auto" = the best one that can be had. Throws Error naming the engines
-// there are and why one is absent.
+// Throws Error unless there is such an arithmetic and the engine can compute by it: "exact" for
+// every engine, the others (numerics.h) for the reference engine.
+void check_numerics(std::string_view engine, std::string_view numerics);
+
+// "reference", "cpu", …; "auto" = the best one that can be had and computes as asked. Throws Error
+// naming the engines there are and why one is absent.
 std::unique_ptr<Engine> make_engine(std::string_view name, const EngineOptions& options);
 
 // The same for a purpose: `auto` passes over engines that `takes` refuses, and tells `message` why

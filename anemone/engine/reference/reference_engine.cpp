@@ -1,11 +1,14 @@
 // The reference engine: every operation by its reference meaning, in double, rounded to the
-// declared type after each. Slow and simple, it is what the other engines are compared with.
+// declared type after each. Slow and simple, it is what the other engines are compared with. As it
+// rounds every value, it can do so by another arithmetic too, and then shows what a device would
+// compute.
 #include <fmt/format.h>
 
 #include <utility>
 
 #include "anemone/base/element.h"
 #include "anemone/engine/engines.h"
+#include "anemone/engine/numerics.h"
 #include "anemone/mil/evaluate.h"
 #include "anemone/mil/op_def.h"
 #include "anemone/mil/passes/pack_io.h"
@@ -52,8 +55,9 @@ class Binding final : public engine::Binding {
 
 class Executable final : public engine::Executable {
  public:
-  Executable(const mil::Function& function, const engine::CompileOptions& options)
-      : original_(function), options_(options) {
+  Executable(const mil::Function& function, const engine::CompileOptions& options,
+             std::shared_ptr<const mil::Arithmetic> arithmetic)
+      : original_(function), options_(options), arithmetic_(std::move(arithmetic)) {
     mil::PackedLayout layout;
     if (options.pack_io) layout = mil::pack_io(original_);
     mil::check_evaluable(original_);
@@ -81,18 +85,20 @@ class Executable final : public engine::Executable {
   }
 
   std::string explain() const override {
-    std::string text;
+    std::string text, how = "reference";
+    if (arithmetic_ != nullptr) how += ", " + arithmetic_->name();
     for (const mil::Operation& op : resolved_.ops) {
       if (op.kind == mil::OpKind::const_) continue;
       const mil::Value result = op.results.front();
-      text += fmt::format("{} {} {}: reference\n", mil::op_name(op.kind), resolved_.name_of(result),
-                          resolved_.type(result).to_string());
+      text += fmt::format("{} {} {}: {}\n", mil::op_name(op.kind), resolved_.name_of(result),
+                          resolved_.type(result).to_string(), how);
     }
     return text;
   }
 
   std::size_t constant_bytes() const override { return constant_bytes_; }
   const mil::Function& function() const { return resolved_; }
+  const mil::Arithmetic* arithmetic() const { return arithmetic_.get(); }
 
  private:
   void list_buffers(const std::vector<mil::Value>& values, std::vector<BufferSpec>& buffers) const {
@@ -155,6 +161,7 @@ class Executable final : public engine::Executable {
   mil::Function original_;  // packed where asked for
   mil::Function resolved_;
   engine::CompileOptions options_;
+  std::shared_ptr<const mil::Arithmetic> arithmetic_;  // null: exact
   std::size_t constant_bytes_ = 0;
 };
 
@@ -170,7 +177,8 @@ Status Binding::run() {
       load_elements(type.dtype, access.data(), values);
     }
     mil::ConstantSource constants;
-    const mil::TensorMap<double> outputs = mil::evaluate<double>(function, inputs, constants);
+    const mil::TensorMap<double> outputs = mil::evaluate<double>(
+        function, inputs, constants, {.arithmetic = executable_.arithmetic()});
     for (std::size_t i = 0; i < outputs_.size(); ++i) {
       const mil::Value output = function.outputs[i];
       const engine::HostAccess access(*outputs_[i], engine::Access::write);
@@ -185,6 +193,14 @@ Status Binding::run() {
 
 class Engine final : public engine::Engine {
  public:
+  explicit Engine(const engine::EngineOptions& options)
+      : arithmetic_(engine::make_numerics(options.numerics)) {
+    if (arithmetic_ == nullptr) return;
+    // A device is beside the host, which keeps the glue, and takes a step in its own pieces.
+    traits_.runs_on_host = false;
+    traits_.default_partition = "six";
+  }
+
   std::string_view name() const override { return "reference"; }
   const engine::EngineTraits& traits() const override { return traits_; }
 
@@ -200,7 +216,7 @@ class Engine final : public engine::Engine {
   std::unique_ptr<engine::Executable> compile(const mil::Function& function,
                                               const engine::CompileOptions& options) override {
     try {
-      return std::make_unique<Executable>(function, options);
+      return std::make_unique<Executable>(function, options, arithmetic_);
     } catch (const Error& error) {
       throw Error(error.what(), options.name);
     }
@@ -212,11 +228,14 @@ class Engine final : public engine::Engine {
 
  private:
   engine::EngineTraits traits_;
+  std::shared_ptr<const mil::Arithmetic> arithmetic_;
 };
 
 }  // namespace
 
-std::unique_ptr<engine::Engine> make_engine() { return std::make_unique<Engine>(); }
+std::unique_ptr<engine::Engine> make_engine(const engine::EngineOptions& options) {
+  return std::make_unique<Engine>(options);
+}
 
 }  // namespace anemone::reference
 
@@ -225,8 +244,8 @@ namespace anemone::engine {
 std::unique_ptr<Engine> make_reference_engine(const EngineOptions&);
 Support reference_engine_support();
 
-std::unique_ptr<Engine> make_reference_engine(const EngineOptions&) {
-  return reference::make_engine();
+std::unique_ptr<Engine> make_reference_engine(const EngineOptions& options) {
+  return reference::make_engine(options);
 }
 Support reference_engine_support() { return {}; }
 
