@@ -31,7 +31,8 @@ Run setup(CLI::App& app) {
   auto flags = std::make_shared<BenchFlags>();
   app.require_subcommand(1);
   CLI::App* step = app.add_subcommand("step", "Time training steps of a config, part by part");
-  flags->config.declare(*step, {"--engine", "--precision", "--partition", "--threads"});
+  flags->config.declare(*step,
+                        {"--engine", "--precision", "--numerics", "--partition", "--threads"});
   step->add_option("--steps", flags->steps, "Steps to time (default 20)")
       ->type_name("N")
       ->check(whole_number(1, kMostSteps));

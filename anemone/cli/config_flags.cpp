@@ -19,6 +19,8 @@ constexpr Flag kFlags[] = {
     {"--steps", "train.steps", "N", "Micro-steps in all, also after a resume"},
     {"--engine", "engine.name", "NAME", "Engine: auto, ane, cpu, reference"},
     {"--precision", "engine.precision", "P", "fp16, bf16 or fp32"},
+    {"--numerics", "engine.numerics", "NAME",
+     "exact, or a device's arithmetic, emulated: ane, ane:m1 …"},
     {"--partition", "engine.partition", "NAME",
      "How a step is cut into programs: six, merged, dynamic"},
     {"--threads", "engine.threads", "N", "Threads; 0 = what affinity and cgroup allow"},

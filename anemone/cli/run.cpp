@@ -16,6 +16,7 @@
 #include "anemone/cli/program_text.h"
 #include "anemone/cli/whole_number.h"
 #include "anemone/engine/engines.h"
+#include "anemone/engine/numerics.h"
 
 namespace anemone::cli {
 namespace {
@@ -23,7 +24,7 @@ namespace {
 constexpr int kMostRuns = 1'000'000;
 
 struct Options {
-  std::string file, function, engine = "auto", target, precision = "fp16", fill;
+  std::string file, function, engine = "auto", target, precision = "fp16", numerics = "exact", fill;
   std::vector<std::string> inputs, outputs;
   int threads = 0, time = 0;
   std::uint64_t seed = 42;
@@ -55,6 +56,7 @@ std::unique_ptr<engine::Engine> make_engine(const Options& options, const mil::F
   engine::EngineOptions engine_options;
   engine_options.threads = options.threads;
   engine_options.target = options.target;
+  engine_options.numerics = options.numerics;
   return engine::choose_engine(
       options.engine, engine_options,
       [&](engine::Engine& candidate) { return candidate.supports(function); },
@@ -179,6 +181,8 @@ int run_program(const Options& options) {
   // Complain before the work.
   by_name(options.outputs, executable->outputs(), "--output", kOutputForms);
   std::vector<std::string> notes;
+  if (const auto numerics = engine::make_numerics(options.numerics))
+    notes.push_back("numerics " + engine::describe(*numerics));
   fill_inputs(options, executable->inputs(), inputs, notes);
   const auto binding = executable->bind(pointers(inputs), pointers(outputs));
   run_once(*binding);
@@ -217,6 +221,9 @@ Run setup(CLI::App& app) {
   app.add_option("--precision", options->precision,
                  "How products of fp16 values are computed: fp16, or bf16 (rounded first, faster)")
       ->check(CLI::IsMember({"fp16", "bf16"}))
+      ->capture_default_str();
+  app.add_option("--numerics", options->numerics,
+                 "exact, or how a device computes, emulated: ane, ane:m1 … ane:m5")
       ->capture_default_str();
   app.add_option("--seed", options->seed, "Of random inputs")
       ->type_name("N")

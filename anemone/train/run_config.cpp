@@ -16,6 +16,7 @@
 #include "anemone/base/error.h"
 #include "anemone/base/file.h"
 #include "anemone/base/nearest_name.h"
+#include "anemone/engine/engines.h"
 #include "anemone/train/run_config_keys.h"
 
 namespace anemone::train {
@@ -235,8 +236,21 @@ void apply_override(RunConfig& config, const ConfigOverride& given) {
   assign(config, name, *document.get("value"), given.origin, word ? &value : nullptr);
 }
 
+void check_numerics(const EngineConfig& engine, const std::string& name) {
+  try {
+    engine::check_numerics(engine.name, engine.numerics);
+  } catch (const Error& error) {
+    throw Error(error.problem(), name + ": " + error.where(), error.expected());
+  }
+  if (engine.numerics != "exact" && engine.precision != "fp16")
+    throw Error(fmt::format("engine.precision = {} is not what engine.numerics = {} emulates",
+                            toml_string(engine.precision), toml_string(engine.numerics)),
+                name, "fp16");
+}
+
 // Checks that concern several keys; `name` is that of the file.
 void finish(RunConfig& config, const std::string& name) {
+  check_numerics(config.engine, name);
   config.model.dtype = config.engine.precision == "fp32" ? DType::fp32 : DType::fp16;
   try {
     config.model.resolve();

@@ -12,6 +12,7 @@
 #include "anemone/base/system_info.h"
 #include "anemone/compute/optimizer.h"
 #include "anemone/engine/engines.h"
+#include "anemone/engine/numerics.h"
 #include "anemone/train/initial_weights.h"
 #include "anemone/train/machine.h"
 
@@ -112,6 +113,8 @@ void Session::introduce() const {
       fmt::format("engine  {}, partition {}, {}, {} threads, {}; {} programs compiled in {:.2f} s",
                   engine->name(), partition, config.engine.precision, pool->threads(), best_isa(),
                   runner->compiles(), runner->compile_milliseconds() / 1e3));
+  if (const auto numerics = engine::make_numerics(config.engine.numerics))
+    message(fmt::format("numbers {}", engine::describe(*numerics)));
   message(fmt::format("data    {}", data->describe()));
   message(
       fmt::format("memory  parameters and optimizer {:.1f} MB, activations {:.1f}, engine {:.1f}",
@@ -129,6 +132,7 @@ void Session::make_engines() {
   engine_options.threads = threads;
   engine_options.target = config.engine.target;
   engine_options.multi_function = config.engine.multi_function;
+  engine_options.numerics = config.engine.numerics;
   engine = options.engine;
   if (engine == nullptr) {
     own_engine = engine::choose_engine(
@@ -276,6 +280,7 @@ void Session::clear_gradients() { compute::fill_zero(*pool, parameters->gradient
 
 std::map<std::string, std::string> Session::environment() const {
   return {{"engine", std::string(engine->name())},
+          {"numerics", config.engine.numerics},
           {"partition", partition},
           {"pack_io", config.engine.pack_io ? "true" : "false"},
           {"isa", best_isa()},
