@@ -45,6 +45,12 @@ const mil::Function& find_function(const mil::Program& program, const std::strin
                    "--function", known);
 }
 
+engine::CompileOptions numerics_of(const Options& options) {
+  engine::CompileOptions compile;
+  if (options.precision == "bf16") compile.products = engine::ProductPrecision::bf16;
+  return compile;
+}
+
 std::unique_ptr<engine::Engine> make_engine(const Options& options, const mil::Function& function) {
   bool known = options.engine == "auto";
   std::string names = "auto";
@@ -59,7 +65,10 @@ std::unique_ptr<engine::Engine> make_engine(const Options& options, const mil::F
   engine_options.numerics = options.numerics;
   return engine::choose_engine(
       options.engine, engine_options,
-      [&](engine::Engine& candidate) { return candidate.supports(function); },
+      [&](engine::Engine& candidate) {
+        const engine::Support numerics = candidate.supports_options(numerics_of(options));
+        return numerics.ok ? candidate.supports(function) : numerics;
+      },
       [](const std::string& text) { fmt::print(stderr, "anemone: warning: {}\n", text); });
 }
 
@@ -169,10 +178,9 @@ int run_program(const Options& options) {
         fmt::format("the engine {} does not take this program: {}", engine->name(), support.reason),
         file.name());
   }
-  engine::CompileOptions compile;
+  engine::CompileOptions compile = numerics_of(options);
   compile.name = std::filesystem::path(file.name()).stem().string();
   compile.model_directory = file.directory();
-  if (options.precision == "bf16") compile.products = engine::ProductPrecision::bf16;
   const auto executable = engine->compile(function, compile);
   if (options.explain) fmt::print("{}", executable->explain());
 

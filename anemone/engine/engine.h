@@ -135,6 +135,8 @@ class Engine {
   virtual std::string_view name() const = 0;
   virtual const EngineTraits& traits() const = 0;
   virtual Support supports(const mil::Function& function) const = 0;
+  // Can it compile as these options ask (numerics)? compile throws Error otherwise.
+  virtual Support supports_options(const CompileOptions&) const { return {}; }
   // Throws Error when the program is unsupported or its constants cannot be found.
   virtual std::unique_ptr<Executable> compile(const mil::Function& function,
                                               const CompileOptions& options) = 0;

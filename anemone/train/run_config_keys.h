@@ -29,7 +29,8 @@ struct Key {
   bool or_number = false;                      // a string that may be written as a number
 };
 
-inline constexpr double kMaxSize = 1 << 24, kMaxSteps = 1e15, kMaxSeed = 4294967295.0, kHuge = 1e300;
+inline constexpr double kMaxSize = 1 << 24, kMaxSteps = 1e15, kMaxSeed = 4294967295.0,
+                        kHuge = 1e300;
 
 inline std::vector<std::string_view> engine_names() {
   std::vector<std::string_view> names = {"auto"};

@@ -158,6 +158,8 @@ std::string Session::partition_for(const engine::Engine& candidate) const {
 
 engine::Support Session::takes_model(const engine::Engine& candidate) const {
   if (candidate.traits().runs_on_host) return {};  // they take everything
+  const engine::Support numerics = candidate.supports_options(compile_options(config.engine));
+  if (!numerics.ok) return numerics;
   const nn::StepGraph graph = nn::layer_step(config.model, partition_for(candidate));
   for (const nn::Kernel& kernel : graph.kernels) {
     if (kernel.host) continue;

@@ -145,6 +145,20 @@ TEST(AneProgram, AutoFallsBackLoudlyAndAneNever) {
   EXPECT_EQ(c.train("no", kSmallLayer, {"--engine", "ane", "--steps", "3"}), 1) << c.output;
 }
 
+TEST(AneProgram, AutoPassesOverWhatItCannotDo) {
+  PROGRAM_CASE_OR_SKIP(c);
+  const std::string why =
+      "the engine ane does not take this and is not used: the Neural Engine "
+      "multiplies fp16 numbers, not bf16";
+  EXPECT_EQ(c.run({"run", small_program(), "--fill", "1", "--precision", "bf16"}), 0) << c.output;
+  EXPECT_NE(c.output.find(why), std::string::npos) << c.output;
+  EXPECT_EQ(c.train("auto", kSmallLayer, {"--steps", "3", "--precision", "bf16"}), 0) << c.output;
+  EXPECT_NE(c.output.find(why), std::string::npos) << c.output;
+  EXPECT_EQ(c.train("fp32", kSmallLayer, {"--steps", "3", "--precision", "fp32"}), 0) << c.output;
+  EXPECT_NE(c.output.find("the engine ane does not take this"), std::string::npos) << c.output;
+  EXPECT_EQ(c.train("ane", kSmallLayer, {"--precision", "fp32", "--engine", "ane"}), 1) << c.output;
+}
+
 TEST(AneProgram, OneErrorNamesAllThatIsMissing) {
   PROGRAM_CASE_OR_SKIP(c);
   c.script =

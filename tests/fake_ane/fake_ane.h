@@ -53,8 +53,8 @@ const char* fake_ane_script(const char* text);
 void fake_ane_reset(void);
 
 // How often a selector ("compileWithQoS:options:error:"), a method ("-[_ANERequest validate]") or a
-// C function ("IOSurfaceCreate") was called. "IOSurfaceLock during an evaluation": how often the host
-// took a surface while a program was running.
+// C function ("IOSurfaceCreate") was called. "IOSurfaceLock during an evaluation": how often the
+// host took a surface while a program was running.
 long fake_ane_count(const char* name);
 // Objects that exist now, all classes but constant strings; of one class; how many were ever made.
 long fake_ane_live_objects(void);

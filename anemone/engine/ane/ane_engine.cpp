@@ -56,6 +56,11 @@ class AneEngine final : public Engine {
     return {};
   }
 
+  Support supports_options(const CompileOptions& options) const override {
+    if (options.products != ProductPrecision::bf16) return {};
+    return {false, "the Neural Engine multiplies fp16 numbers, not bf16"};
+  }
+
   std::unique_ptr<engine::Executable> compile(const mil::Function& function,
                                               const CompileOptions& options) override {
     check_options(options);
@@ -85,10 +90,9 @@ class AneEngine final : public Engine {
   }
 
  private:
-  static void check_options(const CompileOptions& options) {
-    if (options.products == ProductPrecision::bf16)
-      throw Error("the Neural Engine multiplies fp16 numbers, not bf16", options.name,
-                  "--precision fp16");
+  void check_options(const CompileOptions& options) const {
+    const Support support = supports_options(options);
+    if (!support.ok) throw Error(support.reason, options.name, "--precision fp16");
   }
 
   // One program of several functions, each called as its item.
