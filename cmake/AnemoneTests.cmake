@@ -27,17 +27,21 @@ endif()
 
 include(AnemoneFakeAne)
 
+# What every test runs with.
+set(ANEMONE_TEST_ENVIRONMENT "")
+if(ANEMONE_SANITIZE)
+  list(APPEND ANEMONE_TEST_ENVIRONMENT
+    "LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/lsan_suppressions.txt:print_suppressions=0")
+endif()
+
 # add_test_program(name label timeout sources...)
 function(add_test_program name label timeout)
   add_executable(${name} ${ARGN})
   target_link_libraries(${name} PRIVATE anemone_test_support GTest::gtest_main anemone_options)
   add_dependencies(${name} anemone anemone_test_tools)
   add_test(NAME ${name} COMMAND ${name} --gtest_brief=1)
-  set_tests_properties(${name} PROPERTIES LABELS "${label}" TIMEOUT ${timeout})
-  if(ANEMONE_SANITIZE)
-    set_tests_properties(${name} PROPERTIES ENVIRONMENT
-      "LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/lsan_suppressions.txt:print_suppressions=0")
-  endif()
+  set_tests_properties(${name} PROPERTIES LABELS "${label}" TIMEOUT ${timeout}
+    ENVIRONMENT "${ANEMONE_TEST_ENVIRONMENT}")
 endfunction()
 
 file(GLOB folders CONFIGURE_DEPENDS LIST_DIRECTORIES true ${PROJECT_SOURCE_DIR}/tests/*)
@@ -93,7 +97,7 @@ if(TARGET anemone_fake_ane AND TARGET anemone_engine_tests)
   add_test(NAME ane_keeps_the_contract
     COMMAND anemone_engine_tests --gtest_brief=1 --gtest_filter=*EveryEngine*/ane)
   set_tests_properties(ane_keeps_the_contract PROPERTIES LABELS engine
-    ENVIRONMENT ANEMONE_ANE_LIBRARY=$<TARGET_FILE:anemone_fake_ane>)
+    ENVIRONMENT "${ANEMONE_TEST_ENVIRONMENT};ANEMONE_ANE_LIBRARY=$<TARGET_FILE:anemone_fake_ane>")
 endif()
 
 # Another project can find_package(anemone) and run it. A sanitized library needs its users sanitized too.
