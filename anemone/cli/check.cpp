@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "anemone/base/counted.h"
 #include "anemone/cli/command.h"
 #include "anemone/cli/program_text.h"
 #include "anemone/mil/constant_source.h"
@@ -60,9 +61,9 @@ std::string describe(const mil::Program& program) {
       ++(op.kind == mil::OpKind::const_ ? constants : ops);
     }
   }
-  return fmt::format("program({}), {} function{}, {} operations, {} constants", program.version,
-                     program.functions.size(), program.functions.size() == 1 ? "" : "s", ops,
-                     constants);
+  return fmt::format("program({}), {}, {}, {}", program.version,
+                     counted(program.functions.size(), "function"), counted(ops, "operation"),
+                     counted(constants, "constant"));
 }
 
 // True if the file has no errors. Throws Error when it cannot be read.

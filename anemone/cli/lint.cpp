@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "anemone/base/counted.h"
 #include "anemone/cli/command.h"
 #include "anemone/cli/program_text.h"
 #include "anemone/engine/ane/target.h"
@@ -109,10 +110,6 @@ json to_json(const Linted& linted, const ane::Target& target) {
           {"findings", std::move(findings)}, {"estimates", std::move(estimates)}};
 }
 
-std::string plural(std::size_t number, const char* what) {
-  return fmt::format("{} {}{}", number, what, number == 1 ? "" : "s");
-}
-
 void print_text(const Linted& linted, std::string_view text, const ane::Target& target) {
   mil::Diagnostics findings(linted.problems.file(), text);
   lint::show(linted.result, findings);
@@ -121,9 +118,9 @@ void print_text(const Linted& linted, std::string_view text, const ane::Target& 
     fmt::print("{}: {}\n", linted.problems.file(), lint::summary(estimate));
   }
   const Counts counts = count(linted);
-  fmt::print("{}: {}, {}, {} for {} ({})\n", linted.problems.file(), plural(counts.errors, "error"),
-             plural(counts.warnings, "warning"), plural(counts.notes, "note"), target.name,
-             target.chips);
+  fmt::print("{}: {}, {}, {} for {} ({})\n", linted.problems.file(),
+             counted(counts.errors, "error"), counted(counts.warnings, "warning"),
+             counted(counts.notes, "note"), target.name, target.chips);
 }
 
 // True if nothing found fails. Throws Error when the file cannot be read.

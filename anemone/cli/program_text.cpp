@@ -1,38 +1,30 @@
-// Files are mapped, not copied: what is given may be any file, of any size.
+// See program_text.h.
 #include "anemone/cli/program_text.h"
-
-#include <unistd.h>
 
 #include "anemone/base/error.h"
 #include "anemone/mil/parser.h"
 
 namespace anemone::cli {
+namespace {
 
-ProgramText::ProgramText(const std::string& given) : name_(given) {
-  if (given == "-") {
-    name_ = "<stdin>";
-    input_ = read_to_end(STDIN_FILENO, name_);
-    return;
-  }
-  std::filesystem::path path(given);
+std::filesystem::path program_path(const std::string& given) {
   std::error_code ignored;  // opening the file says why it cannot be read
-  if (std::filesystem::is_directory(path, ignored)) {
-    path /= "model.mil";
-    if (!std::filesystem::exists(path, ignored)) {
-      throw Error("is a folder without a model.mil", given,
-                  "MIL text, or the folder of a compiled model");
-    }
+  if (given == kStandardInput || !std::filesystem::is_directory(given, ignored)) return given;
+  const auto path = std::filesystem::path(given) / "model.mil";
+  if (!std::filesystem::exists(path, ignored)) {
+    throw Error("is a folder without a model.mil", given,
+                "MIL text, or the folder of a compiled model");
   }
-  name_ = path.string();
-  if (path.has_parent_path()) directory_ = path.parent_path();
-  file_ = MappedFile(path);
+  return path;
 }
 
-std::string_view ProgramText::text() const {
-  const auto bytes = file_.bytes();
-  if (bytes.empty()) return input_;
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
+}  // namespace
+
+ProgramText::ProgramText(const std::string& given)
+    : path_(program_path(given)),
+      name_(path_ == kStandardInput ? "<stdin>" : path_.string()),
+      directory_(path_.has_parent_path() ? path_.parent_path() : "."),
+      input_(path_) {}
 
 mil::Program ProgramText::load() const { return mil::parse_program(text(), name_); }
 

@@ -12,8 +12,8 @@
 
 #include "anemone/base/counted.h"
 #include "anemone/base/error.h"
-#include "anemone/base/file.h"
 #include "anemone/cli/command.h"
+#include "anemone/cli/input_text.h"
 #include "anemone/text/token_file.h"
 #include "anemone/text/tokenizer.h"
 
@@ -24,28 +24,11 @@ namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kPartBytes = std::size_t{1} << 20;
-constexpr const char* kStandardInput = "-";
 
 struct Flags {
   std::vector<std::string> inputs;
   std::string tokenizer = "bytes", out, separator = "<|endoftext|>";
   bool print_ids = false;
-};
-
-// A file's text, mapped; or standard input's.
-struct Text {
-  explicit Text(const std::string& input) {
-    if (input == kStandardInput)
-      read = read_to_end(STDIN_FILENO, "standard input");
-    else
-      file = MappedFile(input);
-  }
-  std::string_view view() const {
-    if (!read.empty()) return read;
-    return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
-  }
-  std::string read;
-  MappedFile file;
 };
 
 // Folders become the files below them, in the order of their names.
@@ -72,7 +55,7 @@ class Job {
       : flags_(flags), tokenizer_(tokenizer), bytes_(bytes), writer_(flags.out, vocabulary()) {}
 
   void file(const std::string& input) {
-    const Text text(input);
+    const InputText text(input);
     std::string_view rest = text.view();
     // Without a token that begins a document there is nothing to put in the separator's place.
     const bool separated = tokenizer_.begin().has_value() && !flags_.separator.empty();
@@ -88,8 +71,9 @@ class Job {
   void finish() {
     if (const Status status = writer_.finish(); !status.ok()) throw Error(status.message);
     if (shown_) fmt::print(stderr, "\r\033[K");
-    fmt::print("{}: {} of {} documents, {} ({:.2f} bytes a token)\n", flags_.out,
-               counted(writer_.written(), "token"), documents_, tokenizer_.describe(),
+    fmt::print("{}: {} of {}, {} ({:.2f} bytes a token)\n", flags_.out,
+               counted(writer_.written(), "token"), counted(documents_, "document"),
+               tokenizer_.describe(),
                static_cast<double>(done_) /
                    static_cast<double>(std::max<std::uint64_t>(1, writer_.written())));
   }
@@ -145,7 +129,7 @@ int run(const Flags& flags) {
   const auto tokenizer = text::load_tokenizer(flags.tokenizer);
   const std::vector<std::string> files = files_of(flags.inputs);
   if (flags.print_ids) {
-    for (const std::string& file : files) print_ids(*tokenizer, Text(file).view());
+    for (const std::string& file : files) print_ids(*tokenizer, InputText(file).view());
     return kExitOk;
   }
   std::uint64_t bytes = 0;

@@ -3,25 +3,15 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <charconv>
 #include <string>
-#include <string_view>
+
+#include "anemone/base/is_whole_number.h"
 
 namespace anemone::cli {
-namespace {
-
-bool is_whole(std::string_view text) {
-  if (text.starts_with('-')) text.remove_prefix(1);
-  return !text.empty() &&
-         std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
-}
-
-}  // namespace
-
 CLI::Validator whole_number(std::uint64_t least, std::uint64_t most) {
   const auto problem = [least, most](std::string& text) -> std::string {
-    if (!is_whole(text)) {
+    if (!is_whole_number(text)) {
       return fmt::format("'{}' is no whole number (expected {} to {})", text, least, most);
     }
     std::uint64_t number = 0;

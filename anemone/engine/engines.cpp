@@ -52,9 +52,8 @@ std::unique_ptr<Engine> make_engine(std::string_view name, const EngineOptions& 
   check_numerics(name, options.numerics);
   if (options.numerics != kExactNumerics) name = kOracle;
   if (name == "auto") {
-    for (auto entry = kEngines.rbegin(); entry != kEngines.rend(); ++entry) {
-      if (entry->support().ok) return entry->make(options);
-    }
+    return choose_engine(
+        name, options, [](Engine&) { return Support(); }, [](const std::string&) {});
   }
   for (const EngineEntry& entry : kEngines) {
     if (entry.name != name) continue;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "anemone/base/counted.h"
 #include "anemone/mil/utf8.h"
 
 namespace anemone::mil {
@@ -151,9 +152,7 @@ std::vector<Diagnostic> Diagnostics::all() const {
   return sorted;
 }
 
-std::string Diagnostics::summary() const {
-  return fmt::format("{} error{} in {}", errors_, errors_ == 1 ? "" : "s", file_);
-}
+std::string Diagnostics::summary() const { return counted(errors_, "error") + " in " + file_; }
 
 std::string Diagnostics::render() const {
   const std::vector<Diagnostic> sorted = all();

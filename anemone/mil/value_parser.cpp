@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "anemone/base/counted.h"
 #include "anemone/mil/number.h"
 
 namespace anemone::mil {
@@ -178,9 +179,9 @@ void ValueParser::parse_elements(Elements& elements, int level) {
   }
   if (!tokens_.at("]")) tokens_.expected("',' or ']'", "in a literal");
   if (declared != Shape::kUnknown && count != declared) {
-    tokens_.fail(location,
-                 fmt::format("{} value{} in dimension {} of a {} (expected {})", count,
-                             count == 1 ? "" : "s", level, elements.type.to_string(), declared));
+    tokens_.fail(location, fmt::format("{} in dimension {} of a {} (expected {})",
+                                       counted(static_cast<std::uint64_t>(count), "value"), level,
+                                       elements.type.to_string(), declared));
   }
   elements.shape[level] = count;
   tokens_.take();

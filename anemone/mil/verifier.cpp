@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "anemone/base/counted.h"
 #include "anemone/mil/lexer.h"
 #include "anemone/mil/op_def.h"
 
@@ -147,8 +148,8 @@ class FunctionVerifier {
     }
     if (inferred.size() != op.results.size()) {
       error(op.location,
-            fmt::format("{} has {} result{}, not {}", op_name(op.kind), inferred.size(),
-                        inferred.size() == 1 ? "" : "s", op.results.size()),
+            fmt::format("{} has {}, not {}", op_name(op.kind), counted(inferred.size(), "result"),
+                        op.results.size()),
             &op);
       return;
     }

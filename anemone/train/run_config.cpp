@@ -15,6 +15,7 @@
 
 #include "anemone/base/error.h"
 #include "anemone/base/file.h"
+#include "anemone/base/is_whole_number.h"
 #include "anemone/base/nearest_name.h"
 #include "anemone/engine/engines.h"
 #include "anemone/train/run_config_keys.h"
@@ -66,11 +67,6 @@ std::string_view kind_of(const toml::node& node) {
 std::string choice_text(std::vector<std::string_view> choices) {
   std::erase(choices, "");
   return fmt::format("{}", fmt::join(choices, ", "));
-}
-
-bool is_whole_number(std::string_view word) {
-  if (word.starts_with('-')) word.remove_prefix(1);
-  return !word.empty() && word.find_first_not_of("0123456789") == std::string_view::npos;
 }
 
 // Gives one key the value of a TOML node; `where` is "file:line" or the override's origin. `word`

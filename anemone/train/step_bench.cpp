@@ -60,10 +60,7 @@ class Bench {
  public:
   Bench(const RunConfig& config, std::int64_t steps) : config_(config), steps_(steps) {
     const int threads = static_cast<int>(config.engine.threads);
-    engine::EngineOptions engine_options;
-    engine_options.threads = threads;
-    engine_options.numerics = config.engine.numerics;
-    engine_ = engine::make_engine(config.engine.name, engine_options);
+    engine_ = engine::make_engine(config.engine.name, engine_options(config.engine));
     engine::Engine& host = host_engine_of(*engine_, threads, host_engine_);
     pool_ = std::make_unique<compute::ThreadPool>(threads > 0 ? threads
                                                               : compute::default_thread_count());

@@ -63,6 +63,7 @@ TrainResult train(const TrainerOptions& options);
 
 // How a config's engine runs products, and with which element type.
 engine::CompileOptions compile_options(const EngineConfig& config);
+engine::EngineOptions engine_options(const EngineConfig& config);
 // An engine on this host, for glue and labels: `engine` itself where it is one; else the first of
 // the list that can be had, kept in `owned`.
 engine::Engine& host_engine_of(engine::Engine& engine, int threads,

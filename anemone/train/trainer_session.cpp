@@ -35,6 +35,15 @@ engine::CompileOptions compile_options(const EngineConfig& config) {
   return options;
 }
 
+engine::EngineOptions engine_options(const EngineConfig& config) {
+  engine::EngineOptions options;
+  options.threads = static_cast<int>(config.threads);
+  options.target = config.target;
+  options.multi_function = config.multi_function;
+  options.numerics = config.numerics;
+  return options;
+}
+
 engine::Engine& host_engine_of(engine::Engine& engine, int threads,
                                std::unique_ptr<engine::Engine>& owned) {
   if (engine.traits().runs_on_host) return engine;
@@ -128,15 +137,10 @@ void Session::introduce() const {
 
 void Session::make_engines() {
   const int threads = static_cast<int>(config.engine.threads);
-  engine::EngineOptions engine_options;
-  engine_options.threads = threads;
-  engine_options.target = config.engine.target;
-  engine_options.multi_function = config.engine.multi_function;
-  engine_options.numerics = config.engine.numerics;
   engine = options.engine;
   if (engine == nullptr) {
     own_engine = engine::choose_engine(
-        config.engine.name, engine_options,
+        config.engine.name, engine_options(config.engine),
         [this](const engine::Engine& candidate) { return takes_model(candidate); },
         [this](const std::string& text) { message(text); });
     engine = own_engine.get();

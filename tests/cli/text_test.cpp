@@ -46,7 +46,7 @@ TEST_F(MilFiles, AreChecked) {
   const std::string file = write("good.mil", good_);
   const Outcome outcome = run({"check", file});
   EXPECT_EQ(outcome.code, 0);
-  EXPECT_EQ(outcome.output, file + ": ok: program(1.3), 1 function, 1 operations, 1 constants\n");
+  EXPECT_EQ(outcome.output, file + ": ok: program(1.3), 1 function, 1 operation, 1 constant\n");
 }
 
 TEST_F(MilFiles, WithErrorsAreShown) {
@@ -160,7 +160,7 @@ TEST_F(MilFiles, ComeFromStandardInput) {
   const std::string good = write("good.mil", good_), bad = write("bad.mil", bad_);
   EXPECT_EQ(piped(good, "print -").output, good_);
   EXPECT_EQ(piped(good, "check -").output,
-            "<stdin>: ok: program(1.3), 1 function, 1 operations, 1 constants\n");
+            "<stdin>: ok: program(1.3), 1 function, 1 operation, 1 constant\n");
   EXPECT_EQ(piped(good, "run - --fill zeros").code, 0);
   const Outcome outcome = piped(bad, "check -");
   EXPECT_EQ(outcome.code, 1);

@@ -9,19 +9,11 @@
 #include "anemone/mil/passes/pack_io.h"
 #include "anemone/mil/verifier.h"
 #include "anemone/nn/layer.h"
+#include "tests/support/default_layer.h"
 #include "tests/support/step_evaluator.h"
 
 namespace anemone::test {
 namespace {
-
-nn::ModelConfig default_layer() {
-  nn::ModelConfig config;
-  config.dim = 768;
-  config.hidden = 2048;
-  config.heads = 12;
-  config.seq = 512;
-  return config;
-}
 
 nn::ModelConfig small_layer() {
   nn::ModelConfig config;

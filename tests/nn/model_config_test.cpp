@@ -3,18 +3,10 @@
 
 #include "anemone/base/error.h"
 #include "anemone/nn/layer.h"
+#include "tests/support/default_layer.h"
 
 namespace anemone::test {
 namespace {
-
-nn::ModelConfig default_layer() {
-  nn::ModelConfig config;
-  config.dim = 768;
-  config.hidden = 2048;
-  config.heads = 12;
-  config.seq = 512;
-  return config;
-}
 
 TEST(ModelConfig, FillsInWhatFollows) {
   nn::ModelConfig config = default_layer();

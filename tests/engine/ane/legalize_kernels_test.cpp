@@ -14,6 +14,7 @@
 #include "anemone/mil/parser.h"
 #include "anemone/mil/verifier.h"
 #include "tests/engine/ane/legal_case.h"
+#include "tests/support/default_layer.h"
 #include "tests/support/shared.h"
 #include "tests/support/step_evaluator.h"
 
@@ -24,15 +25,6 @@ using engine::ane::find_target;
 using engine::ane::LegalFunction;
 using engine::ane::legalize;
 using engine::ane::LegalizedProgram;
-
-nn::ModelConfig default_layer() {
-  nn::ModelConfig config;
-  config.dim = 768;
-  config.hidden = 2048;
-  config.heads = 12;
-  config.seq = 512;
-  return config;
-}
 
 nn::ModelConfig small_layer() {
   nn::ModelConfig config;

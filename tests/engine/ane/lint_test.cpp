@@ -17,6 +17,7 @@
 #include "anemone/mil/random_program.h"
 #include "anemone/mil/verifier.h"
 #include "anemone/nn/layer.h"
+#include "tests/support/default_layer.h"
 #include "tests/support/shared.h"
 #include "tests/support/step_evaluator.h"
 #include "tests/support/temporary_directory.h"
@@ -167,15 +168,6 @@ TEST(Lint, EstimatesCosts) {
   EXPECT_EQ(cost.peak_bytes, 2.0 * (32 * 16 + 32 * 64 + 64 * 16));
 }
 
-nn::ModelConfig default_layer() {
-  nn::ModelConfig config;
-  config.dim = 768;
-  config.hidden = 2048;
-  config.heads = 12;
-  config.seq = 512;
-  return config;
-}
-
 std::string render(const Result& result) {
   mil::Diagnostics diagnostics("program", {});
   show(result, diagnostics);
@@ -183,7 +175,7 @@ std::string render(const Result& result) {
 }
 
 std::vector<nn::Kernel> packed_kernels() {
-  auto kernels = nn::layer_kernels(default_layer(), "six");
+  auto kernels = nn::layer_kernels(test::default_layer(), "six");
   for (nn::Kernel& kernel : kernels) mil::pack_io(kernel.program.main(), kernel.name);
   return kernels;
 }
@@ -216,7 +208,7 @@ TEST(Lint, PackedKernelsExplainThemselvesOnM1) {
 }
 
 TEST(Lint, LooksAtWeightsOfTheTrainer) {
-  const test::LayerCase layer(default_layer(), 1);
+  const test::LayerCase layer(test::default_layer(), 1);
   mil::ConstantSource constants(&layer.weights);
   for (const nn::Kernel& kernel : packed_kernels()) {
     const Result result = lint(kernel.program, find_target("h16"), &constants);
@@ -227,7 +219,7 @@ TEST(Lint, LooksAtWeightsOfTheTrainer) {
 // Legalizing removes whatever is an error, also on M1.
 TEST(Lint, LegalizedKernelsHaveNoErrorsAnywhere) {
   for (const nn::Partition& partition : nn::partitions()) {
-    for (const nn::Kernel& kernel : nn::layer_kernels(default_layer(), partition.name)) {
+    for (const nn::Kernel& kernel : nn::layer_kernels(test::default_layer(), partition.name)) {
       for (const Target& target : targets()) {
         const LegalizedProgram legal = legalize(kernel.program, target, {.name = kernel.name});
         const Result result = lint(parse(legal.text), target);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "anemone/base/counted.h"
 #include "anemone/engine/ane/lint/rule.h"
 
 namespace anemone::engine::ane::lint {
@@ -91,10 +92,10 @@ void granules(const FunctionView& function, Report& report) {
       const Shape* shape = function.shape(port);
       const std::int64_t width = shape != nullptr ? axis_from_back(*shape, 1).value_or(1) : 0;
       if (width % kRowElements == 0) continue;
-      report.add(function, port,
-                 fmt::format("'{}' is {} element{} wide, no multiple of {}",
-                             function.function().name_of(port), width, width == 1 ? "" : "s",
-                             kRowElements));
+      report.add(
+          function, port,
+          fmt::format("'{}' is {} wide, no multiple of {}", function.function().name_of(port),
+                      counted(static_cast<std::uint64_t>(width), "element"), kRowElements));
     }
   }
   for (const OpView& op : function.ops()) {

@@ -1,6 +1,7 @@
 // Rules 86 to 94: what makes programs slow, with estimates from their shapes.
 #include <fmt/format.h>
 
+#include "anemone/base/counted.h"
 #include "anemone/engine/ane/lint/cost.h"
 #include "anemone/engine/ane/lint/rule.h"
 
@@ -59,8 +60,8 @@ void shallow(const FunctionView& function, Report& report) {
   const Cost cost = estimate(function);
   if (cost.computing_ops == 0 || cost.computing_ops >= kFewOps) return;
   if (is_dispatch_bound(cost, function.target())) return;  // said by rule 86
-  report.add(function, fmt::format("{} operation{} in the program", cost.computing_ops,
-                                   cost.computing_ops == 1 ? "" : "s"));
+  report.add(function, counted(static_cast<std::uint64_t>(cost.computing_ops), "operation") +
+                           " in the program");
 }
 
 constexpr std::int64_t kFewPositions = 64;
