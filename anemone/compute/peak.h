@@ -15,7 +15,8 @@ struct Peak {
       0;  // bytes read + written by a copy much larger than a core's caches
 };
 
-// Best of several short bursts with all threads of the pool; takes about 0.1 s.
+// Best of several short bursts with all threads of the pool; takes about 0.1 s, or up to a second
+// where the threads do not run side by side.
 Peak measure_peak(ThreadPool& pool, const CpuFeatures& features = cpu_features());
 
 }  // namespace anemone::compute
