@@ -81,6 +81,7 @@ class Bench {
   StepBench run() {
     measure_peak();
     measure_steps();
+    measure_peak();
     measure_updates();
     describe();
     return std::move(result_);
@@ -92,12 +93,15 @@ class Bench {
     check(runner_->finish_gradients());
   }
 
+  // What a virtual machine gets changes with the minutes: the peak is measured before and after the
+  // steps, and the better one counts.
   void measure_peak() {
     const compute::Peak peak = compute::measure_peak(*pool_);
-    result_.peak_tflops = usable_peak_flops(peak, config_.engine.precision) / 1e12;
-    result_.peak_fp32_tflops = peak.fp32_flops / 1e12;
-    result_.peak_bf16_tflops = peak.bf16_flops / 1e12;
-    result_.copy_gb_per_second = peak.copy_bytes_per_second / 1e9;
+    const auto raise = [](double& best, double now) { best = std::max(best, now); };
+    raise(result_.peak_tflops, usable_peak_flops(peak, config_.engine.precision) / 1e12);
+    raise(result_.peak_fp32_tflops, peak.fp32_flops / 1e12);
+    raise(result_.peak_bf16_tflops, peak.bf16_flops / 1e12);
+    raise(result_.copy_gb_per_second, peak.copy_bytes_per_second / 1e9);
   }
 
   void measure_steps() {
