@@ -109,6 +109,7 @@ StepGraph layer_step(const ModelConfig& given, std::string_view partition) {
     for (const KernelDef& kernel : def.forward) assembler.add(kernel, layer);
     assembler.add(layer + 1 == config.layers ? kLoss : kOutputSum, layer);
   }
+  graph.first_backward_call = static_cast<int>(graph.calls.size());
   for (std::int64_t layer = config.layers; layer-- > 0;) {
     for (const KernelDef& kernel : def.backward) assembler.add(kernel, layer);
     assembler.add_gradients(layer);

@@ -69,6 +69,24 @@ void check_numbers(const ModelConfig& config) {
 
 }  // namespace
 
+const char* rope_name(Rope rope) {
+  switch (rope) {
+    case Rope::none:
+      return "none";
+    case Rope::pairs:
+      return "pairs";
+    case Rope::halves:
+      return "halves";
+  }
+  return "?";
+}
+
+std::optional<Rope> find_rope(std::string_view name) {
+  for (const Rope rope : {Rope::none, Rope::pairs, Rope::halves})
+    if (name == rope_name(rope)) return rope;
+  return std::nullopt;
+}
+
 void ModelConfig::resolve() {
   check_size("dim", dim);
   check_size("hidden", hidden);
@@ -83,7 +101,9 @@ void ModelConfig::resolve() {
     reject("batch", fmt::format("{} sequences in a step are not built by this version", batch),
            "1 (use train.accumulate)");
   }
-  if (rope) reject("rope", "rotary position embedding is not built by this version", "false");
+  if (rope != Rope::none)
+    reject("rope", "rotary position embedding is not built by this version", "none");
+  if (vocab != 0) reject("vocab", "language models are not built by this version", "0");
   check_numbers(*this);
 }
 

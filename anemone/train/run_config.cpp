@@ -42,6 +42,7 @@ std::string toml_string(std::string_view text) {
 std::string toml_value(std::int64_t value) { return fmt::format("{}", value); }
 std::string toml_value(bool value) { return value ? "true" : "false"; }
 std::string toml_value(const std::string& value) { return toml_string(value); }
+std::string toml_value(nn::Rope value) { return toml_string(nn::rope_name(value)); }
 std::string toml_value(double value) { return fmt::format("{}", value); }
 
 std::string_view kind_of(const toml::node& node) {
@@ -115,6 +116,11 @@ class Assign {
     const auto value = node_.value_exact<bool>();
     if (!value) wrong_type("true or false");
     target = *value;
+  }
+  void set(const Key& key, nn::Rope& target) const {
+    std::string name;
+    set(key, name);
+    target = nn::find_rope(name).value();
   }
   void set(const Key& key, std::string& target) const {
     if (key.or_number && node_.is_number()) {

@@ -54,7 +54,17 @@ void visit_model_keys(Model& m, Visit&& visit) {
   visit(Key{"model.layers", "layers", 1, kMaxSize}, m.layers);
   visit(Key{"model.seq", "positions in a sequence", 1, kMaxSize}, m.seq);
   visit(Key{"model.batch", "sequences in a step", 1, kMaxSize}, m.batch);
-  visit(Key{"model.rope", "rotary position embedding"}, m.rope);
+  visit(Key{"model.vocab", "tokens of a language model; 0 = layers alone, on activations", 0,
+            kMaxSize},
+        m.vocab);
+  visit(Key{"model.tied", "the classifier is the embedding"}, m.tied);
+  visit(Key{"model.rope",
+            "rotary position embedding, of channels 2i and 2i+1 or i and i + head_dim/2",
+            0,
+            0,
+            OnResume::fixed,
+            {"none", "pairs", "halves"}},
+        m.rope);
   visit(Key{"model.rope_theta", "its base", 1, kHuge}, m.rope_theta);
   visit(Key{"model.norm_eps", "epsilon of RMSNorm", 1e-12, 1}, m.norm_eps);
 }

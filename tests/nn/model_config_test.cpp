@@ -64,7 +64,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadConfig{"too_many_layers", [](auto& c) { c.layers = 1025; }, "model.layers", "1 to 1024"},
         BadConfig{"seq", [](auto& c) { c.seq = 0; }, "model.seq", "0 or not given"},
         BadConfig{"batch", [](auto& c) { c.batch = 2; }, "model.batch", "2 sequences"},
-        BadConfig{"rope", [](auto& c) { c.rope = true; }, "model.rope", "rotary"},
+        BadConfig{"rope", [](auto& c) { c.rope = nn::Rope::pairs; }, "model.rope", "rotary"},
         BadConfig{"dtype", [](auto& c) { c.dtype = DType::bf16; }, "model.dtype", "bf16"},
         BadConfig{"norm_eps", [](auto& c) { c.norm_eps = 0; }, "model.norm_eps", "above 0"},
         BadConfig{"norm_eps_fp16", [](auto& c) { c.norm_eps = 1e-9; }, "model.norm_eps",

@@ -29,10 +29,11 @@ const std::vector<Module>& modules() {
       {"engine/ane", {"base", "mil", "engine"}, {}},
       {"engine", {"base", "mil"}, {}},
       {"nn", {"base", "mil"}, {}},
-      {"train", {"base", "mil", "engine", "nn", "compute"}, {}},
+      {"model", {"base", "mil", "text", "engine", "nn", "compute"}, {}},
+      {"train", {"base", "mil", "text", "engine", "nn", "compute", "model"}, {}},
       {"cli",
-       {"base", "mil", "engine", "nn", "compute", "train", "text", "kernels", "engine/reference",
-        "engine/cpu", "engine/ane"},
+       {"base", "mil", "engine", "nn", "compute", "train", "text", "model", "kernels",
+        "engine/reference", "engine/cpu", "engine/ane"},
        {}},
   };
   return kModules;
