@@ -26,15 +26,8 @@ class PairsSource final : public DataSource {
 
   std::int64_t samples() const override { return x_.shape[0] - held_out_; }
   std::int64_t held_out() const override { return held_out_; }
-  void training(std::int64_t step, std::span<float> x, std::span<float> target) override {
-    const std::int64_t sample = order_.sample(step);
-    read(x_, sample, x);
-    read(y_, sample, target);
-  }
-  void validation(std::int64_t index, std::span<float> x, std::span<float> target) override {
-    read(x_, samples() + index, x);
-    read(y_, samples() + index, target);
-  }
+  void training(std::int64_t step, Sample& sample) override { read(order_.sample(step), sample); }
+  void validation(std::int64_t index, Sample& sample) override { read(samples() + index, sample); }
   std::string describe() const override {
     return fmt::format("pairs: {} samples and {} held out from {}", samples(), held_out(), path_);
   }
@@ -64,7 +57,13 @@ class PairsSource final : public DataSource {
     return x_.shape[0] - config.data.held_out;
   }
 
-  void read(const TensorView& tensor, std::int64_t sample, std::span<float> values) const {
+  void read(std::int64_t index, Sample& sample) const {
+    read(x_, index, sample.x);
+    read(y_, index, sample.target);
+  }
+
+  void read(const TensorView& tensor, std::int64_t sample, std::vector<float>& values) const {
+    values.resize(elements_);
     const std::byte* first = tensor.data.data() + static_cast<std::size_t>(sample) * elements_ *
                                                       dtype_size(tensor.dtype);
     if (tensor.dtype == DType::fp32) {

@@ -57,11 +57,11 @@ class OriginalSource final : public DataSource {
   }
   std::int64_t samples() const override { return 1; }
   std::int64_t held_out() const override { return 0; }
-  void training(std::int64_t, std::span<float> x, std::span<float> target) override {
-    std::copy(x_.begin(), x_.end(), x.begin());
-    std::copy(target_.begin(), target_.end(), target.begin());
+  void training(std::int64_t, Sample& sample) override {
+    sample.x = x_;
+    sample.target = target_;
   }
-  void validation(std::int64_t, std::span<float>, std::span<float>) override {
+  void validation(std::int64_t, Sample&) override {
     ANEMONE_CHECK(false, "the original job holds nothing out");
   }
   std::string describe() const override {

@@ -1,17 +1,17 @@
-// Where samples come from. A sample is a pair of [dim, seq] arrays; which one micro-step s sees is
-// a pure function of the config, so a resumed run sees what an uninterrupted one would have.
+// Where samples come from. Which one micro-step s sees is a pure function of the config and of the
+// data, so a resumed run sees what an uninterrupted one would have.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "anemone/engine/engine.h"
 #include "anemone/train/run_config.h"
+#include "anemone/train/sample.h"
 
 namespace anemone::train {
 
@@ -21,8 +21,8 @@ class DataSource {
   virtual std::int64_t samples() const = 0;   // training samples
   virtual std::int64_t held_out() const = 0;  // validation samples
   // The sample of micro-step `step`: epochs are shuffled by (seed, epoch).
-  virtual void training(std::int64_t step, std::span<float> x, std::span<float> target) = 0;
-  virtual void validation(std::int64_t index, std::span<float> x, std::span<float> target) = 0;
+  virtual void training(std::int64_t step, Sample& sample) = 0;
+  virtual void validation(std::int64_t index, Sample& sample) = 0;
   virtual std::string describe() const = 0;  // "original: one sample, drand48 seed 42"
 };
 

@@ -28,19 +28,16 @@ class TeacherSource final : public DataSource {
 
   std::int64_t samples() const override { return samples_; }
   std::int64_t held_out() const override { return held_out_; }
-  void training(std::int64_t step, std::span<float> x, std::span<float> target) override {
-    read(order_.sample(step), x, target);
-  }
-  void validation(std::int64_t index, std::span<float> x, std::span<float> target) override {
-    read(samples_ + index, x, target);
-  }
+  void training(std::int64_t step, Sample& sample) override { read(order_.sample(step), sample); }
+  void validation(std::int64_t index, Sample& sample) override { read(samples_ + index, sample); }
   std::string describe() const override {
     return fmt::format("teacher: {} samples and {} held out, seed {}", samples_, held_out_, seed_);
   }
 
  private:
   // Uniform with variance 1.
-  void make_input(std::int64_t sample, std::span<float> x) const {
+  void make_input(std::int64_t sample, std::vector<float>& x) const {
+    x.resize(elements_);
     constexpr std::uint32_t kSpread = 2654435761U;  // neighbouring samples get distant seeds
     Drand48 random(static_cast<std::uint32_t>(seed_) +
                    kSpread * static_cast<std::uint32_t>(sample + 1));
@@ -53,10 +50,10 @@ class TeacherSource final : public DataSource {
                                              elements_);
   }
 
-  void read(std::int64_t sample, std::span<float> x, std::span<float> target) {
-    make_input(sample, x);
-    const std::span<float> stored = label(sample);
-    std::copy(stored.begin(), stored.end(), target.begin());
+  void read(std::int64_t index, Sample& sample) {
+    make_input(index, sample.x);
+    const std::span<float> stored = label(index);
+    sample.target.assign(stored.begin(), stored.end());
   }
 
   void label_all(const RunConfig& config, engine::Engine& host_engine, const Poll& poll) {
@@ -70,14 +67,15 @@ class TeacherSource final : public DataSource {
     RunnerOptions options;
     options.threads = static_cast<int>(config.engine.threads);
     StepRunner runner(std::move(graph), host_engine, host_engine, teacher, options);
-    std::vector<float> x(elements_);
-    for (std::int64_t sample = 0; sample < samples_ + held_out_; ++sample) {
+    Sample sample;
+    sample.target.resize(elements_);  // of no interest
+    for (std::int64_t index = 0; index < samples_ + held_out_; ++index) {
       if (poll) poll();
-      make_input(sample, x);
-      const StepResult result = runner.run(x, x, 1, /*accumulate=*/false);
+      make_input(index, sample.x);
+      const StepResult result = runner.run(sample, 1, /*accumulate=*/false);
       if (!result.status.ok()) throw Error("labelling samples failed: " + result.status.message);
       const std::vector<double> y = runner.tensor(output);
-      std::transform(y.begin(), y.end(), label(sample).begin(),
+      std::transform(y.begin(), y.end(), label(index).begin(),
                      [](double value) { return static_cast<float>(value); });
     }
   }

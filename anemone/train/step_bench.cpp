@@ -73,9 +73,7 @@ class Bench {
     options.compile = compile_options(config.engine);
     runner_ = std::make_unique<StepRunner>(std::move(graph), *engine_, host, *parameters_, options,
                                            *pool_);
-    x_.resize(static_cast<std::size_t>(config.model.dim * config.model.seq));
-    target_.resize(x_.size());
-    make_original_source(config, host, {})->training(0, x_, target_);
+    make_original_source(config, host, {})->training(0, sample_);
   }
 
   StepBench run() {
@@ -89,7 +87,7 @@ class Bench {
 
  private:
   void step() {
-    check(runner_->run(x_, target_, kLossScale).status);
+    check(runner_->run(sample_, kLossScale).status);
     check(runner_->finish_gradients());
   }
 
@@ -169,7 +167,7 @@ class Bench {
   std::unique_ptr<compute::ThreadPool> pool_;
   std::unique_ptr<ParameterList> parameters_;
   std::unique_ptr<StepRunner> runner_;
-  std::vector<float> x_, target_;
+  Sample sample_;
 };
 
 }  // namespace

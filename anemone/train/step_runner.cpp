@@ -62,8 +62,7 @@ class StepRunner::Impl {
     make_waits();
   }
 
-  StepResult run(std::span<const float> x, std::span<const float> target, double loss_scale,
-                 bool accumulate);
+  StepResult run(const Sample& sample, double loss_scale, bool accumulate);
   Status finish_gradients() {
     work_->wait_all();
     return work_->status();
@@ -146,7 +145,6 @@ class StepRunner::Impl {
   std::vector<Stage> stages_;
   HostCopy input_, target_;
   std::vector<int> input_waits_;  // jobs that read what the host writes before a step
-  std::size_t loss_call_ = 0;
   std::unique_ptr<GradientWork> work_;
   std::vector<HostCopy> direct_;  // the direct gradients
   std::vector<float> scratch_;
@@ -202,7 +200,6 @@ void StepRunner::Impl::make_memory() {
   input_ = make_host_copy(graph_.input);
   target_ = make_host_copy(graph_.target);
   if (plan_.tensors.count(graph_.loss) == 0) throw Error("the step computes no loss");
-  loss_call_ = at(call_writing(graph_.loss));
 }
 
 void StepRunner::Impl::make_stages() {
@@ -362,19 +359,18 @@ bool StepRunner::Impl::direct_gradients_finite() {
   return true;
 }
 
-StepResult StepRunner::Impl::run(std::span<const float> x, std::span<const float> target,
-                                 double loss_scale, bool accumulate) {
+StepResult StepRunner::Impl::run(const Sample& sample, double loss_scale, bool accumulate) {
   StepResult result;
   const Clock::time_point start = began_ = Clock::now();
   work_->clear_non_finite();
   wait_for(input_waits_, result.times);
   const Clock::time_point writing = Clock::now();
-  write_input(input_, x);
-  write_input(target_, target);
+  write_input(input_, sample.x);
+  write_input(target_, sample.target);
   write_loss_scale(loss_scale);
   parts_[0].milliseconds = milliseconds_since(writing);
   result.times.host_math += parts_[0].milliseconds;
-  const std::size_t end = accumulate ? stages_.size() : loss_call_ + 1;
+  const std::size_t end = accumulate ? stages_.size() : at(graph_.first_backward_call);
   for (std::size_t call = 0; call < end && result.status.ok(); ++call)
     result.status = run_stage(call, accumulate, result.times);
   if (result.status.ok()) {
@@ -474,9 +470,8 @@ StepRunner::~StepRunner() = default;
 int StepRunner::compiles_per_update() const { return impl_->compiles_per_update(); }
 int StepRunner::compiles() const { return impl_->compiles(); }
 double StepRunner::compile_milliseconds() const { return impl_->compile_milliseconds(); }
-StepResult StepRunner::run(std::span<const float> x, std::span<const float> target,
-                           double loss_scale, bool accumulate) {
-  return impl_->run(x, target, loss_scale, accumulate);
+StepResult StepRunner::run(const Sample& sample, double loss_scale, bool accumulate) {
+  return impl_->run(sample, loss_scale, accumulate);
 }
 Status StepRunner::finish_gradients() { return impl_->finish_gradients(); }
 Status StepRunner::update_weights(double& milliseconds) {

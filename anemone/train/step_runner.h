@@ -13,6 +13,7 @@
 #include "anemone/nn/layer.h"
 #include "anemone/train/metrics.h"
 #include "anemone/train/parameters.h"
+#include "anemone/train/sample.h"
 #include "anemone/train/step_plan.h"
 
 namespace anemone::train {
@@ -57,10 +58,8 @@ class StepRunner {
   double compile_milliseconds() const;  // of the constructor
 
   // Forward, loss, backward; adds this sample's gradients, times the loss scale, to the parameters'
-  // gradients. Without `accumulate` it ends at the loss (validation). x, target: [dim, seq]
-  // row-major.
-  StepResult run(std::span<const float> x, std::span<const float> target, double loss_scale,
-                 bool accumulate = true);
+  // gradients. Without `accumulate` it ends before the backward pass (validation).
+  StepResult run(const Sample& sample, double loss_scale, bool accumulate = true);
   // Waits for weight gradients still running beside the engine.
   Status finish_gradients();
   // Gives the parameters' present values to every program; compile time in milliseconds.

@@ -93,10 +93,10 @@ bool TrainLoop::must_stop() {
 void TrainLoop::micro_step() {
   TrainerState& state = s_.state;
   const Clock::time_point start = Clock::now();
-  s_.data->training(static_cast<std::int64_t>(state.step), s_.x, s_.target);
+  s_.data->training(static_cast<std::int64_t>(state.step), s_.sample);
   const double reading = 1e3 * seconds_since(start);
   const double scale = state.loss_scale.scale;
-  StepResult step = s_.runner->run(s_.x, s_.target, scale);
+  StepResult step = s_.runner->run(s_.sample, scale);
   if (!step.status.ok()) {
     end(Outcome::failed, step.status.message);
     return;
@@ -227,8 +227,8 @@ void TrainLoop::validate() {
   for (std::int64_t index = 0; index < s_.data->held_out(); ++index) {
     // What is due stays due: it is done again after the resume.
     if (s_.signal() != 0 && must_stop()) return;
-    s_.data->validation(index, s_.x, s_.target);
-    const StepResult step = s_.runner->run(s_.x, s_.target, 1, /*accumulate=*/false);
+    s_.data->validation(index, s_.sample);
+    const StepResult step = s_.runner->run(s_.sample, 1, /*accumulate=*/false);
     if (!step.status.ok()) {
       end(Outcome::failed, step.status.message);
       return;

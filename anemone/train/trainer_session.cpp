@@ -94,8 +94,6 @@ void Session::prepare() {
   check_compile_limit(graph);
   parameters = std::make_unique<ParameterList>(graph.parameters);
   data = make_data_source(config, *host_engine, [this] { throw_if_stopped(); });
-  x.resize(static_cast<std::size_t>(config.model.dim * config.model.seq));
-  target.resize(x.size());
   peak = options.peak != nullptr ? *options.peak : compute::measure_peak(*pool);
   throw_if_stopped();
   if (loaded)

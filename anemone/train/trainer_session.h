@@ -71,7 +71,7 @@ struct Session {
   std::unique_ptr<DataSource> data;
   std::unique_ptr<StepRunner> runner;
   std::unique_ptr<MetricsLog> metrics;
-  std::vector<float> x, target;
+  Sample sample;
 
  private:
   void prepare();

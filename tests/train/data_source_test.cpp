@@ -55,7 +55,7 @@ class Sources : public ::testing::Test {
     return "taken";
   }
   std::unique_ptr<engine::Engine> engine = engine::make_engine("reference", {1});
-  std::vector<float> x = std::vector<float>(12 * 7), y = std::vector<float>(12 * 7);
+  Sample sample;
 };
 
 TEST_F(Sources, OriginalIsTheOriginals) {
@@ -64,11 +64,14 @@ TEST_F(Sources, OriginalIsTheOriginals) {
   EXPECT_EQ(source->held_out(), 0);
   srand48(42);
   for (const std::int64_t step : {0, 5}) {
-    source->training(step, x, y);
+    source->training(step, sample);
+    ASSERT_EQ(sample.x.size(), 12U * 7);
+    ASSERT_EQ(sample.target.size(), 12U * 7);
     if (step == 0) {
-      for (std::size_t i = 0; i < x.size(); ++i) {
-        ASSERT_EQ(x[i], static_cast<float>(0.1 * (2 * drand48() - 1)));
-        ASSERT_EQ(y[i], static_cast<float>(0.1 * std::sin(0.03 * static_cast<double>(i) + 1)));
+      for (std::size_t i = 0; i < sample.x.size(); ++i) {
+        ASSERT_EQ(sample.x[i], static_cast<float>(0.1 * (2 * drand48() - 1)));
+        ASSERT_EQ(sample.target[i],
+                  static_cast<float>(0.1 * std::sin(0.03 * static_cast<double>(i) + 1)));
       }
     }
   }
@@ -77,28 +80,29 @@ TEST_F(Sources, OriginalIsTheOriginals) {
 TEST_F(Sources, TeacherLabelsDependOnItsSeedOnly) {
   const auto a = make(config({"train.seed=1"})), b = make(config({"train.seed=2"}));
   const auto c = make(config({"data.seed=9"}));
-  std::vector<float> xb = x, yb = y, xc = x, yc = y;
-  a->validation(1, x, y);
-  b->validation(1, xb, yb);
-  c->validation(1, xc, yc);
-  EXPECT_EQ(x, xb);
-  EXPECT_EQ(y, yb);
-  EXPECT_NE(x, xc);
-  EXPECT_NE(y, yc);
-  EXPECT_NE(x, y);
+  Sample of_b, of_c;
+  a->validation(1, sample);
+  b->validation(1, of_b);
+  c->validation(1, of_c);
+  EXPECT_EQ(sample.x.size(), 12U * 7);
+  EXPECT_EQ(sample.x, of_b.x);
+  EXPECT_EQ(sample.target, of_b.target);
+  EXPECT_NE(sample.x, of_c.x);
+  EXPECT_NE(sample.target, of_c.target);
+  EXPECT_NE(sample.x, sample.target);
 }
 
 TEST_F(Sources, TeacherHoldsSamplesOut) {
   const auto source = make(config({}));
   std::set<std::vector<float>> trained;
   for (std::int64_t step = 0; step < 20; ++step) {
-    source->training(step, x, y);
-    trained.insert(x);
+    source->training(step, sample);
+    trained.insert(sample.x);
   }
   EXPECT_EQ(trained.size(), 5U);
   for (std::int64_t index = 0; index < source->held_out(); ++index) {
-    source->validation(index, x, y);
-    EXPECT_EQ(trained.count(x), 0U);
+    source->validation(index, sample);
+    EXPECT_EQ(trained.count(sample.x), 0U);
   }
 }
 
@@ -133,7 +137,10 @@ TEST_F(Pairs, GivesEverySampleOfTheFile) {
     const auto source = make(pairs(path));
     EXPECT_EQ(source->samples(), 2);
     EXPECT_EQ(source->held_out(), 2);
-    source->validation(1, x, y);  // the last one
+    source->validation(1, sample);  // the last one
+    const std::vector<float>&x = sample.x, &y = sample.target;
+    ASSERT_EQ(x.size(), 12U * 7);
+    ASSERT_EQ(y.size(), 12U * 7);
     const double first = 3 * 12 * 7;
     for (std::size_t i = 0; i < x.size(); ++i) {
       ASSERT_EQ(x[i], static_cast<float>(round_to(type, (first + static_cast<double>(i)) / 1024)));
@@ -142,7 +149,7 @@ TEST_F(Pairs, GivesEverySampleOfTheFile) {
     }
     std::set<float> firsts;
     for (std::int64_t step = 0; step < 2; ++step) {
-      source->training(step, x, y);
+      source->training(step, sample);
       firsts.insert(x[0]);
     }
     EXPECT_EQ(firsts.size(), 2U);

@@ -86,13 +86,12 @@ TEST_P(Golden, TenUpdates) {
   set_norms(parameters);
   StepRunner runner(std::move(graph), *engine, *engine, parameters, {}, pool);
   const auto data = make_data_source(config, *engine);
-  std::vector<float> x(static_cast<std::size_t>(config.model.dim * config.model.seq));
-  std::vector<float> target(x.size());
-  data->training(0, x, target);
+  Sample sample;
+  data->training(0, sample);
 
   const auto losses = golden().at("losses").get<std::vector<double>>();
   for (std::size_t update = 0; update < losses.size(); ++update) {
-    const StepResult step = runner.run(x, target, kLossScale);
+    const StepResult step = runner.run(sample, kLossScale);
     ASSERT_TRUE(step.status.ok()) << step.status.message;
     EXPECT_NEAR(step.loss, losses[update], kLossTolerance * losses[update]) << "before " << update;
     if (update == 0) expect_gradients(parameters, runner);

@@ -34,9 +34,7 @@ struct Step {
                 float gain = 1)
       : config(tiny_config(with(more))),
         graph(nn::layer_step(config.model, "six")),
-        parameters(graph.parameters),
-        x(static_cast<std::size_t>(config.model.dim * config.model.seq)),
-        target(x.size()) {
+        parameters(graph.parameters) {
     engine::EngineOptions options;
     options.threads = 1;
     options.numerics = numerics;
@@ -45,7 +43,7 @@ struct Step {
     host = engine::make_engine("reference", options);
     train::initialize_original(parameters, 42);
     for (float& weight : parameters.get("l0.w2").value) weight *= gain;
-    train::make_data_source(config, *host)->training(0, x, target);
+    train::make_data_source(config, *host)->training(0, sample);
     train::RunnerOptions runner_options;
     runner_options.threads = 1;
     runner = std::make_unique<train::StepRunner>(std::move(graph), *engine, *host, parameters,
@@ -54,7 +52,7 @@ struct Step {
 
   train::StepResult run(double loss_scale) {
     std::fill(parameters.gradients().begin(), parameters.gradients().end(), 0.0F);
-    train::StepResult result = runner->run(x, target, loss_scale);
+    train::StepResult result = runner->run(sample, loss_scale);
     EXPECT_TRUE(result.status.ok()) << result.status.message;
     EXPECT_TRUE(runner->finish_gradients().ok());
     return result;
@@ -82,7 +80,7 @@ struct Step {
   train::RunConfig config;
   nn::StepGraph graph;
   train::ParameterList parameters;
-  std::vector<float> x, target;
+  train::Sample sample;
   std::unique_ptr<engine::Engine> engine, host;
   std::unique_ptr<train::StepRunner> runner;
 };

@@ -80,11 +80,9 @@ struct Step {
   Step(engine::Engine& engine, engine::Engine& host, const std::string& partition)
       : config(tiny_config({"data.source=original"})),
         graph(nn::layer_step(config.model, partition)),
-        parameters(graph.parameters),
-        x(static_cast<std::size_t>(config.model.dim * config.model.seq)),
-        target(x.size()) {
+        parameters(graph.parameters) {
     train::initialize_original(parameters, 42);
-    train::make_data_source(config, host)->training(0, x, target);
+    train::make_data_source(config, host)->training(0, sample);
     train::RunnerOptions options;
     options.threads = 2;
     runner =
@@ -93,7 +91,7 @@ struct Step {
   train::RunConfig config;
   nn::StepGraph graph;
   train::ParameterList parameters;
-  std::vector<float> x, target;
+  train::Sample sample;
   std::unique_ptr<train::StepRunner> runner;
 };
 
@@ -101,12 +99,12 @@ TEST(StepRunner, AllocatesNothingAfterTheFirstStep) {
   for (const bool on_host : {true, false}) {
     IdleEngine engine(on_host), host(true);
     Step step(engine, on_host ? static_cast<engine::Engine&>(engine) : host, "six");
-    ASSERT_TRUE(step.runner->run(step.x, step.target, 1).status.ok());
+    ASSERT_TRUE(step.runner->run(step.sample, 1).status.ok());
     ASSERT_TRUE(step.runner->finish_gradients().ok());
     const auto before = allocation_count();
     if (!before) GTEST_SKIP() << "allocations are not counted in this build";
     for (int i = 0; i < 3; ++i) {
-      const train::StepResult result = step.runner->run(step.x, step.target, 1);
+      const train::StepResult result = step.runner->run(step.sample, 1);
       if (!result.status.ok()) FAIL();
     }
     const bool finished = step.runner->finish_gradients().ok();
@@ -119,7 +117,7 @@ TEST(StepRunner, AllocatesNothingAfterTheFirstStep) {
 TEST(StepRunner, ValidationLeavesGradientsAlone) {
   const auto engine = engine::make_engine("reference", {1});
   Step step(*engine, *engine, "merged");
-  const train::StepResult result = step.runner->run(step.x, step.target, 1, /*accumulate=*/false);
+  const train::StepResult result = step.runner->run(step.sample, 1, /*accumulate=*/false);
   ASSERT_TRUE(result.status.ok());
   EXPECT_GT(result.loss, 0);
   for (const float value : step.parameters.gradients()) ASSERT_EQ(value, 0);
@@ -129,7 +127,7 @@ TEST(StepRunner, PartsAddUpToTheStep) {
   const auto engine = engine::make_engine("reference", {1});
   for (const nn::Partition& partition : nn::partitions()) {
     Step step(*engine, *engine, std::string(partition.name));
-    const train::StepResult result = step.runner->run(step.x, step.target, 1);
+    const train::StepResult result = step.runner->run(step.sample, 1);
     double milliseconds = 0, flops = 0;
     for (const train::StepPart& part : step.runner->parts()) {
       milliseconds += part.milliseconds;
@@ -174,8 +172,8 @@ TEST(StepRunner, DynamicWeightsAreWrittenNotCompiled) {
   EXPECT_EQ(dynamic.runner->compiles(), 6);
   EXPECT_EQ(dynamic.runner->compiles_per_update(), 0);
   for (int update = 0; update < 3; ++update) {
-    const train::StepResult a = six.runner->run(six.x, six.target, 1024);
-    const train::StepResult b = dynamic.runner->run(dynamic.x, dynamic.target, 1024);
+    const train::StepResult a = six.runner->run(six.sample, 1024);
+    const train::StepResult b = dynamic.runner->run(dynamic.sample, 1024);
     ASSERT_TRUE(a.status.ok() && b.status.ok()) << a.status.message << b.status.message;
     ASSERT_TRUE(dynamic.runner->finish_gradients().ok());
     EXPECT_EQ(a.loss, b.loss) << update;  // on the reference engine both sum in the same order
@@ -198,10 +196,10 @@ TEST(StepRunner, SlowBackgroundProductsAreAwaitedBeforeTheirOperandsChange) {
   fake.change_traits().runs_on_host = false;
   Step background(fake, *engine, "six");
   for (int i = 0; i < 20; ++i) {
-    ASSERT_TRUE(inline_step.runner->run(inline_step.x, inline_step.target, 1024).status.ok());
-    ASSERT_TRUE(background.runner->run(background.x, background.target, 1024).status.ok());
-    for (float& value : inline_step.x) value *= 0.9F;
-    for (float& value : background.x) value *= 0.9F;
+    ASSERT_TRUE(inline_step.runner->run(inline_step.sample, 1024).status.ok());
+    ASSERT_TRUE(background.runner->run(background.sample, 1024).status.ok());
+    for (float& value : inline_step.sample.x) value *= 0.9F;
+    for (float& value : background.sample.x) value *= 0.9F;
   }
   ASSERT_TRUE(background.runner->finish_gradients().ok());
   const auto a = inline_step.parameters.gradients(), b = background.parameters.gradients();
@@ -219,8 +217,8 @@ TEST(StepRunner, ProductsOverlapWithASlowEngine) {
     return Status();
   };
   Step step(slow, *engine, "six");
-  ASSERT_TRUE(step.runner->run(step.x, step.target, 1024).status.ok());
-  ASSERT_TRUE(step.runner->run(step.x, step.target, 1024).status.ok());
+  ASSERT_TRUE(step.runner->run(step.sample, 1024).status.ok());
+  ASSERT_TRUE(step.runner->run(step.sample, 1024).status.ok());
   std::map<std::string, train::StepPart> parts;
   for (const train::StepPart& part : step.runner->parts()) parts[part.name] = part;
   const auto end = [&](const char* name) {
@@ -244,9 +242,9 @@ TEST(StepRunner, ANonFiniteOperandIsSeenInTheSameStep) {
     FakeEngine fake(*engine);
     fake.spoils.push_back({"l0.ffn_bwd", port, 1, std::nan("")});
     Step step(fake, fake, "six");
-    EXPECT_TRUE(step.runner->run(step.x, step.target, 1024).finite);
+    EXPECT_TRUE(step.runner->run(step.sample, 1024).finite);
     EXPECT_EQ(step.runner->first_non_finite(), "");
-    EXPECT_FALSE(step.runner->run(step.x, step.target, 1024).finite);
+    EXPECT_FALSE(step.runner->run(step.sample, 1024).finite);
     EXPECT_EQ(step.runner->first_non_finite(),
               "l0." + std::string(port) + ", written by l0.ffn_bwd");
   }
