@@ -14,7 +14,7 @@ set(ANEMONE_KERNEL_FLAGS_plain "")
 set(ANEMONE_KERNEL_FLAGS_avx2 ${avx2_flags})
 set(ANEMONE_KERNEL_FLAGS_avx512 ${avx512_flags})
 set(ANEMONE_KERNEL_FLAGS_avx512bf16 ${avx512_flags} -mavx512bf16)
-set(ANEMONE_KERNEL_FLAGS_amx ${avx512_flags} -mamx-tile -mamx-bf16)
+set(ANEMONE_KERNEL_FLAGS_amx ${avx512_flags} -mavx512bf16 -mamx-tile -mamx-bf16)
 set(ANEMONE_KERNEL_FLAGS_neon "")
 
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")

@@ -47,8 +47,9 @@ std::uint32_t detect() {
     return bits;
   }
   bits |= bit(Isa::avx512);
-  if (__get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) && (eax & (1u << 5)))
-    bits |= bit(Isa::avx512bf16);
+  constexpr unsigned kAvx512Bf16 = 1u << 5;
+  if (!__get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) || !(eax & kAvx512Bf16)) return bits;
+  bits |= bit(Isa::avx512bf16);
   constexpr unsigned kAmxBf16 = 1u << 22, kAmxTile = 1u << 24;
   if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) && (edx & kAmxBf16) && (edx & kAmxTile) &&
       tiles_permitted()) {
