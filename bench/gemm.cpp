@@ -30,8 +30,8 @@ void product(benchmark::State& state) {
   spec.a = compute::GemmOperand::constant_of(DType::fp16);
   spec.b = compute::GemmOperand::rows(DType::fp16, n);
   spec.c = compute::GemmOperand::rows(DType::fp16, n);
-  spec.precision =
-      row.panel == DType::bf16 ? compute::ProductPrecision::bf16 : compute::ProductPrecision::full;
+  spec.precision = row.takes == kernels::GemmOperands::bf16 ? compute::ProductPrecision::bf16
+                                                            : compute::ProductPrecision::full;
   const compute::GemmPlan plan = compute::plan_gemm(spec, cpu_features().capped(row.isa));
 
   compute::ThreadPool pool;

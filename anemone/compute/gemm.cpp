@@ -70,13 +70,17 @@ struct Task {
   std::byte* left = nullptr;  // scratch, where the plan says that panels are prepared in the task
   std::byte* right = nullptr;
   float* tiles = nullptr;
+  // A finished tile that is stored during the next one, where the kernel does that.
+  kernels::GemmStore pending;
+  bool is_pending = false;
+  int turn = 0;  // of the two tiles
 };
 
 const std::byte* panel_at(const GemmPlan& plan, const GemmPlan::Side& side, const Source& source,
                           std::int64_t item, std::int64_t panel, std::int64_t depth) {
   const std::int64_t index = (side.batch == 1 ? 0 : item) * side.panels + panel;
   return element_at(source.panels, plan.kernel->panel,
-                    index * side.panel_elements + depth * side.width);
+                    index * side.panel_elements + depth * side.depth_elements);
 }
 
 // C is wanted where column <= row (lower) or column >= row (upper); a tile that has none of that is
@@ -132,8 +136,18 @@ ANEMONE_INLINE void prefetch(const kernels::GemmStore& store) {
   }
 }
 
+// Whether a tile is stored during the next one, or here and now.
+void store_finished(const Run& run, Task& task, const kernels::GemmStore& store) {
+  if (run.plan.kernel->stores_meanwhile) {
+    task.pending = store;
+    task.is_pending = true;
+  } else {
+    run.plan.kernel->store(store);
+  }
+}
+
 // One tile, over the depths of one block.
-void run_tile(const Run& run, const Task& task, std::int64_t m_panel, std::int64_t n_panel,
+void run_tile(const Run& run, Task& task, std::int64_t m_panel, std::int64_t n_panel,
               DepthRange block) {
   const GemmPlan& plan = run.plan;
   const kernels::GemmKernel& kernel = *plan.kernel;
@@ -150,21 +164,24 @@ void run_tile(const Run& run, const Task& task, std::int64_t m_panel, std::int64
   tile.rows = static_cast<int>(std::min<std::int64_t>(kernel.mr, plan.left.lanes - row));
   tile.columns = static_cast<int>(std::min<std::int64_t>(kernel.nr, plan.right.lanes - column));
   const std::int64_t index =
-      one_block ? 0 : (m_panel - task.m_begin) * plan.n_block + (n_panel - task.n_begin);
+      one_block ? task.turn++ % plan.tiles
+                : (m_panel - task.m_begin) * plan.n_block + (n_panel - task.n_begin);
   tile.tile = task.tiles + index * kernel.mr * kernel.nr;
   tile.accumulate = block.begin > 0;
   tile.right = plan.right_in_task
-                   ? element_at(task.right, kernel.panel, begin * kernel.nr)
+                   ? element_at(task.right, kernel.panel, begin * plan.right.depth_elements)
                    : panel_at(plan, plan.right, run.right, task.item, n_panel, begin);
   tile.left = plan.left_in_task ? element_at(task.left, kernel.panel,
                                              (m_panel - task.m_begin) * plan.left_panel +
-                                                 (begin - block.begin) * kernel.mr)
+                                                 (begin - block.begin) * plan.left.depth_elements)
                                 : panel_at(plan, plan.left, run.left, task.item, m_panel, begin);
   const kernels::GemmStore store = store_of(run, task, tile, row, column);
   const bool last = block.end == plan.depth;
   if (last) prefetch(store);
+  if (task.is_pending) tile.meanwhile = &task.pending;
   kernel.tile(tile);
-  if (last) kernel.store(store);
+  task.is_pending = false;
+  if (last) store_finished(run, task, store);
 }
 
 void prepare_left(const Run& run, const Task& task, DepthRange block) {
@@ -198,6 +215,7 @@ void run_task(const Run& run, int number, int worker) {
   task.left = scratch;
   task.right = scratch + plan.left_bytes;
   task.tiles = reinterpret_cast<float*>(task.right + plan.right_bytes);
+  if (plan.kernel->begin != nullptr) plan.kernel->begin();
   // k = 0 is one empty block: C = beta · C + residual.
   DepthRange block;
   do {
@@ -214,6 +232,8 @@ void run_task(const Run& run, int number, int worker) {
     }
     block.begin = block.end;
   } while (block.begin < plan.depth);
+  if (task.is_pending) plan.kernel->store(task.pending);
+  if (plan.kernel->end != nullptr) plan.kernel->end();
 }
 
 }  // namespace

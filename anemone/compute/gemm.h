@@ -26,7 +26,7 @@ namespace anemone::compute {
 
 // What happens to the operands before they are multiplied.
 enum class ProductPrecision : std::uint8_t {
-  full,  // nothing: fp16 and bf16 are exact in fp32
+  full,  // nothing (on AMX products of fp16 operands are right to 2^-16 of each)
   bf16,  // both are rounded to bf16, and the bf16 dot instructions may be used
 };
 
@@ -78,7 +78,9 @@ struct GemmPlan {
     GemmOperand operand;
     std::ptrdiff_t lane_stride = 0, depth_stride = 0;
     std::int64_t lanes = 0, panels = 0;
+    bool is_left = false;
     int width = 0;                                 // lanes of a panel
+    std::int64_t depth_elements = 0;               // of a panel for each depth: lanes · planes
     bool depth_to_lane = false;                    // only depths <= lane count
     bool depth_from_lane = false;                  // only depths >= lane count
     DType storage = DType::fp32;                   // of a constant's panels
@@ -95,11 +97,12 @@ struct GemmPlan {
   // A task prepares its own left panels (a constant's brought to fp32; or variable ones that no
   // other task needs), or its own right panel: they then stay in its cache.
   bool left_in_task = false, right_in_task = false;
-  std::int64_t depth = 0, depth_block = 0;  // k rounded up to kr; done at once
+  std::int64_t depth = 0, depth_block = 0;  // k rounded up to k_step; done at once
   std::int64_t m_block = 1, n_block = 1;    // panels per task
   std::int64_t m_tasks = 0, n_tasks = 0;    // per batch item
-  // Scratch memory of a worker: left panels, left_panel elements apart; a right panel; tiles.
-  std::int64_t left_panel = 0;
+  // Scratch memory of a worker: left panels, left_panel elements apart; a right panel; tiles (one
+  // for each tile of a task where depth comes in blocks, two where one is stored during the next).
+  std::int64_t left_panel = 0, tiles = 1;
   std::size_t left_bytes = 0, right_bytes = 0, scratch_bytes = 0;
 
   std::size_t workspace_bytes(int threads) const;

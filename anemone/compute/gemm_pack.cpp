@@ -9,23 +9,30 @@
 namespace anemone::compute {
 namespace {
 
-// Where depth p of a lane lies in a panel, in elements.
-std::int64_t panel_index(const kernels::GemmKernel& kernel, int width, std::int64_t p, int lane) {
-  return (p / kernel.kr * width + lane) * kernel.kr + p % kernel.kr;
+// Where depth p of a lane lies in the first plane of a panel, in elements.
+std::int64_t panel_index(const kernels::GemmKernel& kernel, const GemmPlan::Side& side,
+                         std::int64_t p, int lane) {
+  const kernels::PanelLayout layout = side.is_left ? kernel.left : kernel.right;
+  const int group = layout.lanes == 0 ? side.width : layout.lanes;
+  const std::int64_t step = p / kernel.k_step, in_step = p % kernel.k_step;
+  return step * kernel.k_step * side.depth_elements + lane / group * group * kernel.k_step +
+         (in_step / layout.depths * group + lane % group) * layout.depths + in_step % layout.depths;
 }
 
 // What lies inside the panel's range of depths but outside a lane's own part of the triangle.
 void clear_outside(const GemmPlan& plan, const GemmPlan::Side& side, std::int64_t panel,
                    DepthRange range, std::byte* to) {
-  const std::size_t size = dtype_size(plan.kernel->panel);
+  const kernels::GemmKernel& kernel = *plan.kernel;
+  const std::int64_t plane = static_cast<std::int64_t>(side.width) * kernel.k_step;
+  const std::size_t size = dtype_size(kernel.panel);
   for (int lane = 0; lane < side.width; ++lane) {
     const std::int64_t at = panel * side.width + lane;
     const std::int64_t begin = side.depth_to_lane ? at + 1 : range.begin;
     const std::int64_t end = side.depth_to_lane ? range.end : std::min(range.end, at);
     for (std::int64_t p = std::max(begin, range.begin); p < end; ++p) {
-      std::byte* element =
-          to + static_cast<std::size_t>(panel_index(*plan.kernel, side.width, p, lane)) * size;
-      std::fill_n(element, size, std::byte{0});
+      const std::int64_t index = panel_index(kernel, side, p, lane);
+      for (int i = 0; i < kernel.planes; ++i)
+        std::fill_n(element_at(to, kernel.panel, index + i * plane), size, std::byte{0});
     }
   }
 }
@@ -35,9 +42,9 @@ void clear_outside(const GemmPlan& plan, const GemmPlan::Side& side, std::int64_
 DepthRange panel_depths(const GemmPlan& plan, const GemmPlan::Side& side, std::int64_t panel) {
   DepthRange range{0, plan.depth};
   const std::int64_t first = panel * side.width;
-  const std::int64_t kr = plan.kernel->kr;
-  if (side.depth_to_lane) range.end = std::min(range.end, round_up(first + side.width, kr));
-  if (side.depth_from_lane) range.begin = std::min(range.end, first / kr * kr);
+  const std::int64_t step = plan.kernel->k_step;
+  if (side.depth_to_lane) range.end = std::min(range.end, round_up(first + side.width, step));
+  if (side.depth_from_lane) range.begin = std::min(range.end, first / step * step);
   return range;
 }
 
@@ -53,11 +60,12 @@ void pack_panel(const GemmPlan& plan, const GemmPlan::Side& side, const void* so
   args.lane_stride = side.lane_stride;
   args.depth_stride = side.depth_stride;
   args.lanes = static_cast<int>(std::min<std::int64_t>(side.width, side.lanes - first));
+  args.left = side.is_left;
   args.width = side.width;
   args.k = std::min(range.end, plan.spec.k) - range.begin;
   args.round_bf16 =
       plan.spec.precision == ProductPrecision::bf16 && side.operand.type != DType::bf16;
-  args.panel = element_at(to, plan.kernel->panel, range.begin * side.width);
+  args.panel = element_at(to, plan.kernel->panel, range.begin * side.depth_elements);
   if (args.k > 0) plan.kernel->pack(args);
   if (side.depth_to_lane || side.depth_from_lane) clear_outside(plan, side, panel, range, to);
 }
@@ -92,6 +100,7 @@ void PackedMatrix::pack(ThreadPool& pool, ConstMatrixRef source) {
   all.type = source.type;
   all.lane_stride = by_rows_ ? source.row_stride : source.col_stride;
   all.depth_stride = by_rows_ ? source.col_stride : source.row_stride;
+  all.left = is_left_;
   all.width = side_.width;
   const DType type = side_.operand.type;
   all.round_fp16 = type == DType::fp16 && source.type != DType::fp16;

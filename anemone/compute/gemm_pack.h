@@ -12,7 +12,7 @@ struct DepthRange {
   std::int64_t begin = 0, end = 0;
 };
 
-// The depths of a panel that can be other than zero; multiples of the kernel's kr.
+// The depths of a panel that can be other than zero; multiples of the kernel's k_step.
 DepthRange panel_depths(const GemmPlan& plan, const GemmPlan::Side& side, std::int64_t panel);
 
 // Packs panel number `panel` of batch item `item` of a variable operand. Only its panel_depths are

@@ -21,8 +21,9 @@ bool is_operand_type(DType type) {
 std::size_t aligned(std::size_t bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
 
 GemmPlan::Side make_side(const GemmPlan& plan, const GemmOperand& operand, bool lanes_are_rows,
-                         std::int64_t lanes, int width) {
+                         std::int64_t lanes, bool is_left) {
   const GemmSpec& spec = plan.spec;
+  const kernels::GemmKernel& kernel = *plan.kernel;
   ANEMONE_CHECK(is_operand_type(operand.type), "a product's operands are fp16, bf16 or fp32");
   ANEMONE_CHECK(
       !operand.constant || (operand.batch_stride == 0 && operand.triangle == Triangle::full),
@@ -32,8 +33,10 @@ GemmPlan::Side make_side(const GemmPlan& plan, const GemmOperand& operand, bool 
   side.lane_stride = lanes_are_rows ? operand.row_stride : operand.col_stride;
   side.depth_stride = lanes_are_rows ? operand.col_stride : operand.row_stride;
   side.lanes = lanes;
-  side.width = width;
-  side.panels = divide_up(lanes, width);
+  side.is_left = is_left;
+  side.width = is_left ? kernel.mr : kernel.nr;
+  side.depth_elements = static_cast<std::int64_t>(side.width) * kernel.planes;
+  side.panels = divide_up(lanes, side.width);
   // Of A, rows are lanes and columns are depths; of B the other way round.
   const bool lower = operand.triangle == Triangle::lower,
              upper = operand.triangle == Triangle::upper;
@@ -41,9 +44,9 @@ GemmPlan::Side make_side(const GemmPlan& plan, const GemmOperand& operand, bool 
   side.depth_from_lane = lanes_are_rows ? upper : lower;
   side.batch = operand.constant || operand.batch_stride == 0 ? 1 : spec.batch;
   // Whole slots, because constants are unpacked by loads that fill up to a multiple of that.
-  side.panel_elements = round_up(plan.depth * width, kernels::kSlotMultiple);
-  side.storage = plan.kernel->panel;
-  if (operand.constant && plan.kernel->panel == DType::fp32) {
+  side.panel_elements = round_up(plan.depth * side.depth_elements, kernels::kSlotMultiple);
+  side.storage = kernel.panel;
+  if (operand.constant && kernel.panel == DType::fp32) {
     side.storage = spec.precision == ProductPrecision::bf16 ? DType::bf16 : operand.type;
   }
   return side;
@@ -71,7 +74,9 @@ bool is_private(const GemmPlan& plan, const GemmPlan::Side& side, std::int64_t s
 
 void plan_grid(GemmPlan& plan) {
   const kernels::GemmKernel& kernel = *plan.kernel;
-  plan.depth_block = std::min<std::int64_t>(plan.depth, kernel.k_block);
+  // Blocks of equal depth, or nearly.
+  const std::int64_t k_blocks = std::max<std::int64_t>(1, divide_up(plan.depth, kernel.k_block));
+  plan.depth_block = round_up(divide_up(plan.depth, k_blocks), kernel.k_step);
   // A remainder of less than half a block is spread over the others.
   const std::int64_t m_blocks =
       std::max<std::int64_t>(1, (plan.left.panels + kernel.m_block / 2) / kernel.m_block);
@@ -117,18 +122,18 @@ GemmPlan plan_gemm(const GemmSpec& spec, const CpuFeatures& features) {
   GemmPlan plan;
   plan.spec = spec;
   const bool bf16 = spec.precision == ProductPrecision::bf16;
-  plan.kernel = &kernels::pick_gemm(features, bf16);
+  plan.kernel = &kernels::pick_gemm(features, {spec.a.type, spec.b.type, bf16});
   plan.convert = &kernels::pick_convert(features);
   const kernels::GemmKernel& kernel = *plan.kernel;
-  plan.depth = round_up(spec.k, kernel.kr);
+  plan.depth = round_up(spec.k, kernel.k_step);
   // The store writes along the kernel's rows. Where both strides are 1 one dimension is 1.
   plan.transposed = spec.c.row_stride == 1 && (spec.c.col_stride != 1 || spec.n < spec.m);
   if (plan.transposed) {
-    plan.left = make_side(plan, spec.b, false, spec.n, kernel.mr);
-    plan.right = make_side(plan, spec.a, true, spec.m, kernel.nr);
+    plan.left = make_side(plan, spec.b, false, spec.n, true);
+    plan.right = make_side(plan, spec.a, true, spec.m, false);
   } else {
-    plan.left = make_side(plan, spec.a, true, spec.m, kernel.mr);
-    plan.right = make_side(plan, spec.b, false, spec.n, kernel.nr);
+    plan.left = make_side(plan, spec.a, true, spec.m, true);
+    plan.right = make_side(plan, spec.b, false, spec.n, false);
   }
   plan_grid(plan);
   plan.left_in_task = is_private(plan, plan.left, plan.n_tasks) ||
@@ -140,13 +145,15 @@ GemmPlan plan_gemm(const GemmSpec& spec, const CpuFeatures& features) {
   const auto panel_bytes = [&](std::int64_t panels, std::int64_t elements) {
     return aligned(static_cast<std::size_t>(panels * elements) * dtype_size(kernel.panel));
   };
-  plan.left_panel = round_up(plan.depth_block * kernel.mr, kernels::kSlotMultiple);
+  plan.left_panel = round_up(plan.depth_block * plan.left.depth_elements, kernels::kSlotMultiple);
   plan.left_bytes = plan.left_in_task ? panel_bytes(plan.m_block, plan.left_panel) : 0;
   plan.right_bytes = plan.right_in_task ? panel_bytes(1, plan.right.panel_elements) : 0;
-  const std::int64_t tiles = plan.depth > plan.depth_block ? plan.m_block * plan.n_block : 1;
+  plan.tiles = plan.depth > plan.depth_block ? plan.m_block * plan.n_block
+               : kernel.stores_meanwhile     ? 2
+                                             : 1;
   plan.scratch_bytes =
       plan.left_bytes + plan.right_bytes +
-      aligned(static_cast<std::size_t>(tiles * kernel.mr * kernel.nr) * sizeof(float));
+      aligned(static_cast<std::size_t>(plan.tiles * kernel.mr * kernel.nr) * sizeof(float));
   return plan;
 }
 

@@ -3,27 +3,24 @@
 
 namespace anemone::kernels {
 
-#define GEMM(isa, name, panel, mr, nr, kr, m_block, n_block, k_block, suffix) \
-  GemmTileFn gemm_tile_##suffix;                                              \
-  GemmPackFn gemm_pack_##suffix;                                              \
+#define GEMM(isa, name, suffix, ...) \
+  GemmTileFn gemm_tile_##suffix;     \
+  GemmPackFn gemm_pack_##suffix;     \
   GemmStoreFn gemm_store_##suffix;
 #include "anemone/kernels/gemm/gemm.inc"
 #undef GEMM
 
+void gemm_begin_amx() noexcept;
+void gemm_end_amx() noexcept;
+
 KernelTable<GemmKernel> gemm_kernels() {
-#define GEMM(isa, name, panel, mr, nr, kr, m_block, n_block, k_block, suffix) \
-  {Isa::isa,                                                                  \
-   name,                                                                      \
-   DType::panel,                                                              \
-   mr,                                                                        \
-   nr,                                                                        \
-   kr,                                                                        \
-   m_block,                                                                   \
-   n_block,                                                                   \
-   k_block,                                                                   \
-   gemm_tile_##suffix,                                                        \
-   gemm_pack_##suffix,                                                        \
-   gemm_store_##suffix},
+#define GEMM(isa_, name_, suffix, ...) \
+  {.isa = Isa::isa_,                   \
+   .name = name_,                      \
+   __VA_ARGS__,                        \
+   .tile = gemm_tile_##suffix,         \
+   .pack = gemm_pack_##suffix,         \
+   .store = gemm_store_##suffix},
   static constexpr GemmKernel kRows[] = {
 #include "anemone/kernels/gemm/gemm.inc"
   };
@@ -31,10 +28,27 @@ KernelTable<GemmKernel> gemm_kernels() {
   return {kRows, static_cast<int>(sizeof(kRows) / sizeof(kRows[0]))};
 }
 
-const GemmKernel& pick_gemm(const CpuFeatures& features, bool bf16_products) {
+namespace {
+
+bool takes(const GemmKernel& row, const GemmProduct& product) {
+  const auto is_short = [](DType type) { return type == DType::fp16 || type == DType::bf16; };
+  switch (row.takes) {
+    case GemmOperands::any:
+      return true;
+    case GemmOperands::bf16:
+      return product.bf16;
+    case GemmOperands::fp16:
+      return is_short(product.left) && is_short(product.right);
+  }
+  return false;
+}
+
+}  // namespace
+
+const GemmKernel& pick_gemm(const CpuFeatures& features, const GemmProduct& product) {
   const KernelTable<GemmKernel> table = gemm_kernels();
   for (const GemmKernel& row : table) {
-    if (features.has(row.isa) && (row.panel != DType::bf16 || bf16_products)) return row;
+    if (features.has(row.isa) && takes(row, product)) return row;
   }
   return table.rows[table.count - 1];
 }

@@ -214,39 +214,48 @@ ANEMONE_INLINE Float load_residual(const GemmStore& args, int row, int column) {
 }
 
 template <class T>
-ANEMONE_INLINE void store_typed(const GemmStore& args) {
-  T* c = static_cast<T*>(args.c);
-  for (int row = 0; row < args.rows; ++row) {
-    for (int column = 0; column < args.columns; column += kLanes) {
+ANEMONE_INLINE void store_typed(const GemmStore& args, int first, int end) {
+  const bool reads = args.beta != 0 || args.residual != nullptr;
+  for (int row = first; row < end; ++row) {
+    const float* from = args.tile + row * args.tile_stride;
+    T* to = static_cast<T*>(args.c) + row * args.row_stride;
+    int column = 0;
+    if (args.column_stride == 1 && !reads) {
+      for (; column + kLanes <= args.columns; column += kLanes)
+        store_vector(to + column, mul(load(from + column), broadcast(args.alpha)));
+    }
+    for (; column < args.columns; column += kLanes) {
       const int n = args.columns - column;
-      T* to = c + row * args.row_stride + column * args.column_stride;
-      Float x = mul(load(args.tile + row * args.tile_stride + column), broadcast(args.alpha));
+      T* at = to + column * args.column_stride;
+      Float x = mul(load(from + column), broadcast(args.alpha));
       if (args.beta != 0) {
-        x = fma(broadcast(args.beta), load_some<T>(to, args.column_stride, n), x);
+        x = fma(broadcast(args.beta), load_some<T>(at, args.column_stride, n), x);
       }
       if (args.residual != nullptr) x = add(x, load_residual(args, row, column));
       if (n >= kLanes && args.column_stride == 1) {
-        store_vector(to, x);
+        store_vector(at, x);
       } else {
-        store_vector(to, args.column_stride, n, x);
+        store_vector(at, args.column_stride, n, x);
       }
     }
   }
 }
 
-ANEMONE_INLINE void store_tile(const GemmStore& args) {
+[[maybe_unused]] void store_rows(const GemmStore& args, int first, int end) {
   switch (args.c_type) {
     case DType::fp16:
-      store_typed<f16>(args);
+      store_typed<f16>(args, first, end);
       break;
     case DType::bf16:
-      store_typed<bf16>(args);
+      store_typed<bf16>(args, first, end);
       break;
     default:
-      store_typed<float>(args);
+      store_typed<float>(args, first, end);
       break;
   }
 }
+
+ANEMONE_INLINE void store_tile(const GemmStore& args) { store_rows(args, 0, args.rows); }
 
 }  // namespace
 }  // namespace anemone::kernels
