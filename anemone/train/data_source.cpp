@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "anemone/base/error.h"
+#include "anemone/base/random.h"
 #include "anemone/train/parameters.h"
 
 namespace anemone::train {
@@ -32,14 +33,6 @@ const SourceRow& row_of(const RunConfig& config) {
   }
   throw Error(fmt::format("data.source = \"{}\" is unknown", config.data.source), "",
               fmt::format("{}", fmt::join(data_source_names(), ", ")));
-}
-
-// SplitMix64 (Steele, Lea, Flood 2014): every seed gives a good stream.
-std::uint64_t next_random(std::uint64_t& state) {
-  std::uint64_t z = (state += 0x9e3779b97f4a7c15ULL);
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-  return z ^ (z >> 31);
 }
 
 // One sample: x is noise, the target a wave over all elements.
@@ -81,9 +74,9 @@ SampleOrder::SampleOrder(std::int64_t samples, std::uint64_t seed)
 void SampleOrder::shuffle(std::int64_t epoch) {
   epoch_ = epoch;
   std::iota(order_.begin(), order_.end(), 0);
-  std::uint64_t state = seed_ ^ (static_cast<std::uint64_t>(epoch) * 0xd1342543de82ef95ULL);
+  SplitMix64 random(seed_ ^ (static_cast<std::uint64_t>(epoch) * 0xd1342543de82ef95ULL));
   for (std::size_t left = order_.size(); left > 1; --left)
-    std::swap(order_[left - 1], order_[next_random(state) % left]);
+    std::swap(order_[left - 1], order_[random.next() % left]);
 }
 
 std::int64_t SampleOrder::sample(std::int64_t step) {

@@ -59,11 +59,12 @@ class TeacherSource final : public DataSource {
   void label_all(const RunConfig& config, engine::Engine& host_engine, const Poll& poll) {
     nn::ModelConfig model = config.model;
     model.dtype = DType::fp32;
-    nn::StepGraph graph = nn::layer_step(model, host_engine.traits().default_partition);
+    nn::StepGraph graph =
+        forward_part(nn::layer_step(model, host_engine.traits().default_partition));
     const std::string output = graph.output;
-    ParameterList teacher(graph.parameters);
+    ParameterList teacher(graph, Holds::values);
     // Not the student's weights, also where both seeds are the same.
-    initialize_uniform(teacher, ~static_cast<std::uint32_t>(seed_));
+    initialize_by_specs(teacher, ~static_cast<std::uint32_t>(seed_));
     RunnerOptions options;
     options.threads = static_cast<int>(config.engine.threads);
     StepRunner runner(std::move(graph), host_engine, host_engine, teacher, options);

@@ -15,7 +15,7 @@ void set_initial_weights(ParameterList& parameters, const RunConfig& config,
   } else if (wants_original_weights(config)) {
     initialize_original(parameters, static_cast<std::uint32_t>(config.train.seed));
   } else {
-    initialize_uniform(parameters, static_cast<std::uint32_t>(config.train.seed));
+    initialize_by_specs(parameters, static_cast<std::uint32_t>(config.train.seed));
   }
 }
 

@@ -9,10 +9,13 @@
 
 #include "anemone/base/element.h"
 #include "anemone/base/error.h"
+#include "anemone/base/random.h"
 #include "anemone/base/system_info.h"
 
 namespace anemone::train {
 namespace {
+
+constexpr double kPi = 3.14159265358979323846;
 
 // Every parameter begins at an aligned address; what is between stays zero, so that whole-model
 // loops need not know.
@@ -28,9 +31,8 @@ TensorView view_of(const nn::ParameterSpec& spec, std::span<const float> values)
 
 // Copies a tensor of a file into fp32 memory; any float type is taken where `any_float`, else fp32
 // bit for bit.
-void read_tensor(const SafetensorsReader& reader, const std::string& name,
-                 const nn::ParameterSpec& spec, std::span<float> values, bool any_float) {
-  const TensorView& tensor = reader.get(name);
+void read_tensor(const TensorView& tensor, const std::string& name, const nn::ParameterSpec& spec,
+                 std::span<float> values, bool any_float) {
   if (!(tensor.shape == spec.shape))
     throw Error(fmt::format("tensor {} has shape {}", name, tensor.shape.to_string()), "",
                 spec.shape.to_string());
@@ -45,38 +47,68 @@ void read_tensor(const SafetensorsReader& reader, const std::string& name,
     values[i] = static_cast<float>(load_element(tensor.dtype, tensor.data.data(), i));
 }
 
+void read_tensor(const SafetensorsReader& reader, const std::string& name,
+                 const nn::ParameterSpec& spec, std::span<float> values, bool any_float) {
+  read_tensor(reader.get(name), name, spec, values, any_float);
+}
+
 }  // namespace
 
-ParameterList::ParameterList(std::vector<nn::ParameterSpec> specs) {
-  std::size_t block = 0;
+ParameterList::ParameterList(std::vector<nn::ParameterSpec> specs, Holds holds) : holds_(holds) {
+  std::size_t elements = 0;
   for (const nn::ParameterSpec& spec : specs) {
     count_ += spec.shape.elements();
-    block += padded(static_cast<std::size_t>(spec.shape.elements()));
+    elements += padded(static_cast<std::size_t>(spec.shape.elements()));
   }
-  const std::size_t bytes = 4 * block * sizeof(float);
+  const std::size_t bytes = blocks() * elements * sizeof(float);
   const std::uint64_t available = memory_info().available_bytes;
   // Refused here: the system would grant the memory and run out of it while it is being filled.
   if (available != 0 && bytes > available) {
     throw Error(
-        fmt::format("{} parameters take {:.1f} GB with gradients and moments", count_,
-                    static_cast<double>(bytes) / 1e9),
+        fmt::format("{} parameters take {:.1f} GB{}", count_, static_cast<double>(bytes) / 1e9,
+                    holds == Holds::training ? " with gradients and moments" : ""),
         "model",
         fmt::format("at most the {:.1f} GB available", static_cast<double>(available) / 1e9));
   }
   memory_ = AlignedBuffer(bytes);
-  const std::span<float> memory = memory_.as<float>();
   std::size_t offset = 0;
   for (nn::ParameterSpec& spec : specs) {
     const auto size = static_cast<std::size_t>(spec.shape.elements());
     Parameter parameter;
-    parameter.value = memory.subspan(offset, size);
-    parameter.gradient = memory.subspan(block + offset, size);
-    parameter.moment1 = memory.subspan(2 * block + offset, size);
-    parameter.moment2 = memory.subspan(3 * block + offset, size);
+    parameter.value = block(0).subspan(offset, size);
+    if (holds == Holds::training) {
+      parameter.gradient = block(1).subspan(offset, size);
+      parameter.moment1 = block(2).subspan(offset, size);
+      parameter.moment2 = block(3).subspan(offset, size);
+    }
     store_.add(spec.name, spec.shape, parameter.value);
     parameter.spec = std::move(spec);
     parameters_.push_back(std::move(parameter));
     offset += padded(size);
+  }
+}
+
+ParameterList::ParameterList(const nn::StepGraph& graph, Holds holds)
+    : ParameterList(graph.parameters, holds) {
+  add_rows(graph.parameter_rows);
+}
+
+std::span<float> ParameterList::block(std::size_t index) {
+  const std::size_t elements = memory_.size() / sizeof(float) / blocks();
+  return memory_.as<float>().subspan(index * elements, elements);
+}
+
+void ParameterList::add_rows(std::span<const nn::ParameterRows> rows) {
+  for (const nn::ParameterRows& part : rows) {
+    const Parameter& whole = get(part.parameter);
+    const Shape& shape = whole.spec.shape;
+    ANEMONE_CHECK(shape.rank() == 2 && part.first >= 0 && part.count > 0 &&
+                      part.count <= shape[0] - part.first,
+                  "rows are rows of their parameter");
+    const auto width = static_cast<std::size_t>(shape[1]);
+    store_.add(part.name, {part.count, shape[1]},
+               whole.value.subspan(static_cast<std::size_t>(part.first) * width,
+                                   static_cast<std::size_t>(part.count) * width));
   }
 }
 
@@ -91,16 +123,14 @@ Parameter& ParameterList::get(std::string_view name) {
 
 std::size_t ParameterList::bytes() const { return memory_.size(); }
 
-std::span<float> ParameterList::values() {
-  return memory_.as<float>().first(memory_.size() / sizeof(float) / 4);
-}
+std::span<float> ParameterList::values() { return block(0); }
 
 std::span<float> ParameterList::gradients() {
-  const std::size_t block = memory_.size() / sizeof(float) / 4;
-  return memory_.as<float>().subspan(block, block);
+  return holds_ == Holds::training ? block(1) : std::span<float>();
 }
 
 std::vector<NamedTensor> ParameterList::tensors(bool with_gradient) const {
+  ANEMONE_CHECK(holds_ == Holds::training, "a checkpoint is of a list that trains");
   std::vector<NamedTensor> list;
   for (const Parameter& parameter : parameters_)
     list.push_back({"param." + parameter.spec.name, view_of(parameter.spec, parameter.value)});
@@ -115,6 +145,7 @@ std::vector<NamedTensor> ParameterList::tensors(bool with_gradient) const {
 }
 
 void ParameterList::load(const SafetensorsReader& reader, bool with_gradient) {
+  ANEMONE_CHECK(holds_ == Holds::training, "a checkpoint is of a list that trains");
   for (Parameter& parameter : parameters_) {
     const std::string& name = parameter.spec.name;
     read_tensor(reader, "param." + name, parameter.spec, parameter.value, false);
@@ -146,6 +177,20 @@ void ParameterList::load_values(const SafetensorsReader& reader) try {
   if (error.where() == reader.name()) throw;
   throw Error(error.where().empty() ? error.problem() : error.where() + ": " + error.problem(),
               reader.name(), error.expected());
+}
+
+void ParameterList::load_values(std::span<const NamedTensor> tensors,
+                                const std::string& where) try {
+  for (Parameter& parameter : parameters_) {
+    const auto found = std::find_if(tensors.begin(), tensors.end(), [&](const NamedTensor& tensor) {
+      return tensor.name == parameter.spec.name;
+    });
+    if (found == tensors.end())
+      throw Error(fmt::format("there is no tensor {}", parameter.spec.name));
+    read_tensor(found->tensor, found->name, parameter.spec, parameter.value, true);
+  }
+} catch (const Error& error) {
+  throw Error(error.problem(), where, error.expected());
 }
 
 double Drand48::next() {
@@ -198,13 +243,39 @@ void initialize_original(ParameterList& parameters, std::uint32_t seed) {
   }
 }
 
-void initialize_uniform(ParameterList& parameters, std::uint32_t seed) {
+namespace {
+
+// The polar form of two uniform numbers gives two normal ones (Box & Muller 1958).
+void fill_normal(Parameter& parameter, std::uint64_t seed) {
+  SplitMix64 random(seed);
+  const double scale = parameter.spec.init_scale;
+  for (std::size_t i = 0; i < parameter.value.size(); i += 2) {
+    const double radius = std::sqrt(-2 * std::log(1 - random.uniform()));
+    const double angle = 2 * kPi * random.uniform();
+    parameter.value[i] = static_cast<float>(scale * radius * std::cos(angle));
+    if (i + 1 < parameter.value.size())
+      parameter.value[i + 1] = static_cast<float>(scale * radius * std::sin(angle));
+  }
+}
+
+}  // namespace
+
+void initialize_by_specs(ParameterList& parameters, std::uint32_t seed) {
   Drand48 random(seed);
+  SplitMix64 seeds(seed);
   for (Parameter& parameter : parameters.all()) {
-    if (parameter.spec.init == nn::Init::ones)
-      std::fill(parameter.value.begin(), parameter.value.end(), 1.0F);
-    else
-      fill_alone(parameter, parameter.spec.init_scale, random);
+    const std::uint64_t own_seed = seeds.next();
+    switch (parameter.spec.init) {
+      case nn::Init::ones:
+        std::fill(parameter.value.begin(), parameter.value.end(), 1.0F);
+        break;
+      case nn::Init::uniform:
+        fill_alone(parameter, parameter.spec.init_scale, random);
+        break;
+      case nn::Init::normal:
+        fill_normal(parameter, own_seed);
+        break;
+    }
   }
 }
 

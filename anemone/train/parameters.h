@@ -1,5 +1,6 @@
 // The one list of trainable tensors: it allocates, initializes, saves, loads, updates and reports
 // them. Master weights, Adam's moments and the gradient are fp32, each kind in one block of memory.
+// A list of values only serves where a model is used and not trained.
 #pragma once
 
 #include <cstdint>
@@ -17,12 +18,20 @@ namespace anemone::train {
 
 struct Parameter {
   nn::ParameterSpec spec;
-  std::span<float> value, gradient, moment1, moment2;  // row-major, spec.shape
+  std::span<float> value;                       // row-major, spec.shape
+  std::span<float> gradient, moment1, moment2;  // the same, or empty: a list of values only
+};
+
+enum class Holds : std::uint8_t {
+  training,  // values, gradients and both moments
+  values,
 };
 
 class ParameterList {
  public:
-  explicit ParameterList(std::vector<nn::ParameterSpec> specs);
+  explicit ParameterList(std::vector<nn::ParameterSpec> specs, Holds holds = Holds::training);
+  // Also names the rows that the graph's programs refer to (ParameterRows).
+  explicit ParameterList(const nn::StepGraph& graph, Holds holds = Holds::training);
 
   std::span<Parameter> all() { return parameters_; }
   std::span<const Parameter> all() const { return parameters_; }
@@ -32,19 +41,26 @@ class ParameterList {
 
   // Every parameter laid end to end, for whole-model loops (optimizer, norm, finite check).
   std::span<float> values();
-  std::span<float> gradients();
+  std::span<float> gradients();  // empty for a list of values only
 
-  mil::WeightStore& weights() { return store_; }  // views of the values
+  mil::WeightStore& weights() { return store_; }  // views of the values, whole and of rows
+  void add_rows(std::span<const nn::ParameterRows> rows);
 
-  // For checkpoints: "param.NAME", "adam.m.NAME", "adam.v.NAME", and "grad.NAME" when asked for.
+  // For checkpoints of a list that trains: "param.NAME", "adam.m.NAME", "adam.v.NAME", and
+  // "grad.NAME" when asked for.
   std::vector<NamedTensor> tensors(bool with_gradient) const;
   void load(const SafetensorsReader& reader, bool with_gradient);
   // Values only, by parameter name (--init): a safetensors file with exactly these names and
   // shapes, or a checkpoint's.
   void load_values(const SafetensorsReader& reader);
+  // The same from tensors of just these names and shapes in any order; `where` is for messages.
+  void load_values(std::span<const NamedTensor> tensors, const std::string& where);
 
  private:
+  std::size_t blocks() const { return holds_ == Holds::training ? 4 : 1; }
+  std::span<float> block(std::size_t index);
   std::vector<Parameter> parameters_;
+  Holds holds_;
   std::int64_t count_ = 0;
   AlignedBuffer memory_;
   mil::WeightStore store_;
@@ -66,7 +82,8 @@ class Drand48 {
 // The original's order: wq and wk interleaved element by element, then wv and wo interleaved, then
 // w1, w2, w3; norms 1.
 void initialize_original(ParameterList& parameters, std::uint32_t seed);
-// Each parameter as its spec says, in the list's order.
-void initialize_uniform(ParameterList& parameters, std::uint32_t seed);
+// Each parameter as its spec says: uniform ones in the list's order from one stream, normal ones
+// each from a stream of its own, by its place in the list.
+void initialize_by_specs(ParameterList& parameters, std::uint32_t seed);
 
 }  // namespace anemone::train

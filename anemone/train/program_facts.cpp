@@ -1,4 +1,6 @@
-// What the trainer wants to know of a program without running it.
+// What the trainer wants to know of programs and graphs without running them.
+#include <algorithm>
+
 #include "anemone/mil/ir.h"
 #include "anemone/train/step_runner.h"
 
@@ -30,6 +32,22 @@ double program_flops(const mil::Function& function) {
       sum += product_flops(function, op);
   }
   return sum;
+}
+
+nn::StepGraph forward_part(nn::StepGraph graph) {
+  const int end = graph.first_backward_call;
+  graph.calls.resize(static_cast<std::size_t>(end));
+  // Kernels are called in order, most of them once: those of the backward pass are at the end.
+  int kernels = 0;
+  for (const nn::Call& call : graph.calls) kernels = std::max(kernels, call.kernel + 1);
+  graph.kernels.resize(static_cast<std::size_t>(kernels));
+  graph.weight_gradients.clear();
+  graph.direct_gradients.clear();
+  std::erase_if(graph.host_ops, [&](const nn::HostOp& op) {
+    return op.before_call > end || op.kind == nn::HostOp::Kind::subtract_targets ||
+           op.kind == nn::HostOp::Kind::embedding_gradient;
+  });
+  return graph;
 }
 
 bool uses_weights(const mil::Function& function) {

@@ -67,7 +67,7 @@ class Bench {
     result_.partition = config.engine.partition.empty() ? engine_->traits().default_partition
                                                         : config.engine.partition;
     nn::StepGraph graph = nn::layer_step(config.model, result_.partition);
-    parameters_ = std::make_unique<ParameterList>(graph.parameters);
+    parameters_ = std::make_unique<ParameterList>(graph);
     initialize_original(*parameters_, static_cast<std::uint32_t>(config.train.seed));
     RunnerOptions options;
     options.compile = compile_options(config.engine);

@@ -86,6 +86,8 @@ class StepRunner {
 
 // Multiply-adds of a program's matrix products (conv and matmul), times 2.
 double program_flops(const mil::Function& function);
+// The graph without its backward pass: it ends before first_backward_call.
+nn::StepGraph forward_part(nn::StepGraph graph);
 // Does any of its constants name a tensor of the WeightStore?
 bool uses_weights(const mil::Function& function);
 

@@ -92,7 +92,7 @@ void Session::prepare() {
   make_engines();
   nn::StepGraph graph = nn::layer_step(config.model, partition);
   check_compile_limit(graph);
-  parameters = std::make_unique<ParameterList>(graph.parameters);
+  parameters = std::make_unique<ParameterList>(graph);
   data = make_data_source(config, *host_engine, [this] { throw_if_stopped(); });
   peak = options.peak != nullptr ? *options.peak : compute::measure_peak(*pool);
   throw_if_stopped();

@@ -81,7 +81,7 @@ TEST_P(Golden, TenUpdates) {
   const auto engine = engine::make_engine(engine_name, {2});
   compute::ThreadPool pool(2);
   nn::StepGraph graph = nn::layer_step(config.model, partition);
-  ParameterList parameters(graph.parameters);
+  ParameterList parameters(graph);
   initialize_original(parameters, 42);
   set_norms(parameters);
   StepRunner runner(std::move(graph), *engine, *engine, parameters, {}, pool);

@@ -34,7 +34,7 @@ struct Step {
                 float gain = 1)
       : config(tiny_config(with(more))),
         graph(nn::layer_step(config.model, "six")),
-        parameters(graph.parameters) {
+        parameters(graph) {
     engine::EngineOptions options;
     options.threads = 1;
     options.numerics = numerics;

@@ -87,9 +87,9 @@ TEST(InitializeOriginal, InterleavesAsTheOriginal) {
   }
 }
 
-TEST(InitializeUniform, StaysWithinTheScale) {
+TEST(InitializeBySpecs, StaysWithinTheScale) {
   ParameterList list(layer_specs(32, 48));
-  initialize_uniform(list, 3);
+  initialize_by_specs(list, 3);
   for (const Parameter& p : list.all()) {
     if (p.spec.init == nn::Init::ones) continue;
     double sum = 0, largest = 0;
@@ -105,10 +105,73 @@ TEST(InitializeUniform, StaysWithinTheScale) {
   }
 }
 
+TEST(InitializeBySpecs, NormalHasItsMoments) {
+  constexpr double kScale = 0.02;
+  ParameterList list({{"a", {301, 101}, nn::Init::normal, kScale},
+                      {"b", {301, 101}, nn::Init::normal, kScale},
+                      {"norm", {5}, nn::Init::ones}});
+  initialize_by_specs(list, 7);
+  for (const char* name : {"a", "b"}) {
+    const std::span<const float> values = list.get(name).value;
+    const auto n = static_cast<double>(values.size());
+    double sum = 0, squares = 0, fourths = 0, neighbours = 0, beyond = 0;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const double v = values[i] / kScale;
+      sum += v;
+      squares += v * v;
+      fourths += v * v * v * v;
+      beyond += std::abs(v) > 2 ? 1 : 0;
+      if (i != 0) neighbours += v * (values[i - 1] / kScale);
+    }
+    // Each within five standard deviations of what a normal distribution gives.
+    EXPECT_LT(std::abs(sum / n), 5 / std::sqrt(n)) << name;
+    EXPECT_LT(std::abs(squares / n - 1), 5 * std::sqrt(2 / n)) << name;
+    EXPECT_LT(std::abs(fourths / n - 3), 5 * std::sqrt(96 / n)) << name;
+    EXPECT_LT(std::abs(neighbours / n), 5 / std::sqrt(n)) << name;
+    constexpr double kTail = 0.0455;  // of a normal distribution beyond two standard deviations
+    EXPECT_LT(std::abs(beyond / n - kTail), 5 * std::sqrt(kTail / n)) << name;
+  }
+  const auto a = list.get("a").value, b = list.get("b").value;
+  EXPECT_FALSE(std::equal(a.begin(), a.end(), b.begin()));
+  for (const float v : list.get("norm").value) EXPECT_EQ(v, 1.0F);
+
+  ParameterList same(std::vector<nn::ParameterSpec>{list.all()[0].spec}),
+      other = ParameterList(std::vector<nn::ParameterSpec>{list.all()[0].spec});
+  initialize_by_specs(same, 7);
+  initialize_by_specs(other, 8);
+  EXPECT_TRUE(std::equal(a.begin(), a.end(), same.values().begin()));
+  EXPECT_FALSE(std::equal(a.begin(), a.end(), other.values().begin()));
+}
+
+TEST(ParameterList, RowsAreViewsOfTheirParameter) {
+  nn::StepGraph graph;
+  graph.parameters = {{"embedding", {5, 3}}, {"norm", {3}, nn::Init::ones}};
+  graph.parameter_rows = {{"embedding.0", "embedding", 0, 3}, {"embedding.1", "embedding", 3, 2}};
+  ParameterList list(graph, Holds::values);
+  initialize_by_specs(list, 1);
+  const auto whole = list.get("embedding").value;
+  const mil::WeightStore::Tensor& second = list.weights().get("embedding.1");
+  EXPECT_EQ(second.shape, (Shape{2, 3}));
+  EXPECT_EQ(second.values.data(), whole.data() + 9);
+  EXPECT_EQ(list.weights().get("embedding.0").values.size(), 9U);
+}
+
+TEST(ParameterList, OfValuesOnlyTakesAQuarterOfTheMemory) {
+  ParameterList training(layer_specs(6, 10)), values(layer_specs(6, 10), Holds::values);
+  EXPECT_EQ(4 * values.bytes(), training.bytes());
+  EXPECT_EQ(values.count(), training.count());
+  EXPECT_TRUE(values.gradients().empty());
+  EXPECT_TRUE(values.get("l0.wq").moment1.empty());
+  initialize_by_specs(training, 3);
+  initialize_by_specs(values, 3);
+  EXPECT_TRUE(
+      std::equal(values.values().begin(), values.values().end(), training.values().begin()));
+}
+
 class SavedParameters : public ::testing::Test {
  protected:
   SavedParameters() : list(layer_specs(6, 10)) {
-    initialize_uniform(list, 1);
+    initialize_by_specs(list, 1);
     float next = 1;
     for (Parameter& p : list.all())
       for (const std::span<float> values : {p.gradient, p.moment1, p.moment2})
@@ -163,6 +226,17 @@ TEST_F(SavedParameters, OtherShapesAndNamesAreRefused) {
   ParameterList other(layer_specs(6, 10));
   other.load_values(SafetensorsReader(path()));
   EXPECT_TRUE(std::equal(list.values().begin(), list.values().end(), other.values().begin()));
+
+  ParameterList taken(layer_specs(6, 10), Holds::values);
+  taken.load_values(plain, "model.bin");
+  EXPECT_TRUE(std::equal(list.values().begin(), list.values().end(), taken.values().begin()));
+  const std::vector<NamedTensor> few(plain.begin() + 1, plain.end());
+  try {
+    taken.load_values(few, "model.bin");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(), "model.bin: there is no tensor l0.wq");
+  }
 
   plain.push_back({"bias", plain[0].tensor});
   save(plain);

@@ -80,7 +80,7 @@ struct Step {
   Step(engine::Engine& engine, engine::Engine& host, const std::string& partition)
       : config(tiny_config({"data.source=original"})),
         graph(nn::layer_step(config.model, partition)),
-        parameters(graph.parameters) {
+        parameters(graph) {
     train::initialize_original(parameters, 42);
     train::make_data_source(config, host)->training(0, sample);
     train::RunnerOptions options;
