@@ -34,18 +34,17 @@ AccumulatedGradient inspect_gradient(compute::ThreadPool& pool, ParameterList& p
 }
 
 void apply_adam(compute::ThreadPool& pool, ParameterList& parameters, const TrainConfig& config,
-                const AccumulatedGradient& gradient, std::uint64_t accumulated, double loss_scale,
-                std::uint64_t t) {
-  double factor = mean_factor(accumulated, loss_scale);
+                const AccumulatedGradient& gradient, const AdamStep& step) {
+  double factor = mean_factor(step.accumulated, step.loss_scale);
   if (config.grad_clip > 0 && gradient.norm > config.grad_clip)
     factor *= config.grad_clip / gradient.norm;
   compute::AdamOptions options;
-  options.learning_rate = static_cast<float>(config.learning_rate);
+  options.learning_rate = static_cast<float>(step.learning_rate);
   options.beta1 = static_cast<float>(config.beta1);
   options.beta2 = static_cast<float>(config.beta2);
   options.epsilon = static_cast<float>(config.epsilon);
   options.gradient_scale = static_cast<float>(factor);
-  options.t = static_cast<std::int64_t>(t);
+  options.t = static_cast<std::int64_t>(step.t);
   for (Parameter& parameter : parameters.all()) {
     options.weight_decay = parameter.spec.decay ? static_cast<float>(config.weight_decay) : 0.0F;
     compute::adam_update(pool, options, parameter.value, parameter.moment1, parameter.moment2,

@@ -22,9 +22,16 @@ struct AccumulatedGradient {
 AccumulatedGradient inspect_gradient(compute::ThreadPool& pool, ParameterList& parameters,
                                      std::uint64_t accumulated, double loss_scale);
 
-// Adam's update number `t` (1 for the first) with that gradient, clipped to config.grad_clip.
+// What one update is made with, besides the config.
+struct AdamStep {
+  std::uint64_t accumulated = 1;  // as for inspect_gradient
+  double loss_scale = 1;
+  double learning_rate = 0;
+  std::uint64_t t = 1;  // Adam's count, 1 for the first
+};
+
+// Adam's update with that gradient, clipped to config.grad_clip.
 void apply_adam(compute::ThreadPool& pool, ParameterList& parameters, const TrainConfig& config,
-                const AccumulatedGradient& gradient, std::uint64_t accumulated, double loss_scale,
-                std::uint64_t t);
+                const AccumulatedGradient& gradient, const AdamStep& step);
 
 }  // namespace anemone::train

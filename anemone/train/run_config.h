@@ -27,6 +27,9 @@ struct TrainConfig {
   std::int64_t steps = 400;       // micro-steps in all, also after a resume
   std::int64_t accumulate = 100;  // micro-steps an update
   double learning_rate = 1e-3;
+  std::string schedule = "constant";      // of the learning rate: schedule.h
+  std::int64_t warmup = 0;                // updates
+  double min_learning_rate_fraction = 0;  // of learning_rate, where a schedule ends
   double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
   double weight_decay = 0;
   double grad_clip = 0;                // global norm; 0 = off

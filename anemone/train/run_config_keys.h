@@ -12,6 +12,7 @@
 #include "anemone/nn/layer.h"
 #include "anemone/train/data_source.h"
 #include "anemone/train/run_config.h"
+#include "anemone/train/schedule.h"
 
 namespace anemone::train {
 
@@ -81,17 +82,32 @@ void visit_data_keys(Data& d, Visit&& visit) {
 }
 
 template <class Train, class Visit>
-void visit_train_keys(Train& t, Visit&& visit) {
+void visit_optimizer_keys(Train& t, Visit&& visit) {
   visit(Key{"train.steps", "micro-steps in all, also after a resume", 1, kMaxSteps, OnResume::free},
         t.steps);
   visit(Key{"train.accumulate", "micro-steps an update", 1, kMaxSteps}, t.accumulate);
-  visit(Key{"train.learning_rate", "Adam's step size", 0, kHuge}, t.learning_rate);
+  visit(Key{"train.learning_rate", "Adam's step size, after the warm-up", 0, kHuge},
+        t.learning_rate);
+  visit(Key{"train.schedule", "of the learning rate: constant, linear or cosine", 0, 0,
+            OnResume::fixed, schedule_names()},
+        t.schedule);
+  visit(Key{"train.warmup", "updates in which the learning rate rises to its full value", 0,
+            kMaxSteps},
+        t.warmup);
+  visit(Key{"train.min_learning_rate_fraction",
+            "share of the learning rate at which linear and cosine end", 0, 1},
+        t.min_learning_rate_fraction);
   visit(Key{"train.beta1", "Adam's decay of the mean", 0, 0.9999999}, t.beta1);
   visit(Key{"train.beta2", "Adam's decay of the mean square", 0, 0.9999999}, t.beta2);
   visit(Key{"train.epsilon", "Adam's epsilon", 0, 1}, t.epsilon);
-  visit(Key{"train.weight_decay", "decoupled, times the learning rate; not for norms", 0, 1e6},
+  visit(Key{"train.weight_decay",
+            "decoupled, times the learning rate; not for norms and embeddings", 0, 1e6},
         t.weight_decay);
   visit(Key{"train.grad_clip", "largest global gradient norm; 0 = any", 0, kHuge}, t.grad_clip);
+}
+
+template <class Train, class Visit>
+void visit_course_keys(Train& t, Visit&& visit) {
   visit(Key{"train.loss_scale", "\"dynamic\" or a number", 0, 0, OnResume::fixed, {}, true},
         t.loss_scale);
   visit(Key{"train.initial_loss_scale", "where a dynamic loss scale starts", 1.0 / (1 << 24),
@@ -156,7 +172,8 @@ template <class Config, class Visit>
 void visit_keys(Config& config, Visit&& visit) {
   visit_model_keys(config.model, visit);
   visit_data_keys(config.data, visit);
-  visit_train_keys(config.train, visit);
+  visit_optimizer_keys(config.train, visit);
+  visit_course_keys(config.train, visit);
   visit_engine_keys(config.engine, visit);
 }
 

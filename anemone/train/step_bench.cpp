@@ -130,8 +130,8 @@ class Bench {
     for (int i = 0; i < kUpdates; ++i) {
       const Clock::time_point start = Clock::now();
       const AccumulatedGradient gradient = inspect_gradient(*pool_, *parameters_, 1, kLossScale);
-      apply_adam(*pool_, *parameters_, config_.train, gradient, 1, kLossScale,
-                 static_cast<std::uint64_t>(i) + 1);
+      apply_adam(*pool_, *parameters_, config_.train, gradient,
+                 {1, kLossScale, config_.train.learning_rate, static_cast<std::uint64_t>(i) + 1});
       compute::fill_zero(*pool_, parameters_->gradients());
       adam.push_back(milliseconds_since(start));
       double milliseconds = 0;

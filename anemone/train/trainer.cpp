@@ -10,6 +10,7 @@
 #include "anemone/base/file.h"
 #include "anemone/train/json_number.h"
 #include "anemone/train/optimizer.h"
+#include "anemone/train/schedule.h"
 #include "anemone/train/trainer_session.h"
 
 namespace anemone::train {
@@ -144,8 +145,8 @@ void TrainLoop::take_gradient(UpdateRecord& record) {
   }
   state.discarded_in_row = 0;
   ++state.adam_t;
-  apply_adam(*s_.pool, *s_.parameters, config_, gradient, state.accumulated, record.loss_scale,
-             state.adam_t);
+  apply_adam(*s_.pool, *s_.parameters, config_, gradient,
+             {state.accumulated, record.loss_scale, record.learning_rate, state.adam_t});
 }
 
 void TrainLoop::update() {
@@ -156,7 +157,7 @@ void TrainLoop::update() {
   record.step = state.step - 1;
   record.accumulated = state.accumulated;
   record.loss = state.loss_sum / static_cast<double>(state.accumulated);
-  record.learning_rate = config_.learning_rate;
+  record.learning_rate = learning_rate(config_, state.adam_t);
   record.loss_scale = state.loss_scale.scale;
   if (const Status status = s_.runner->finish_gradients(); !status.ok()) {
     end(Outcome::failed, status.message);

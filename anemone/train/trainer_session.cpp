@@ -15,6 +15,7 @@
 #include "anemone/engine/numerics.h"
 #include "anemone/train/initial_weights.h"
 #include "anemone/train/machine.h"
+#include "anemone/train/schedule.h"
 
 namespace anemone::train {
 namespace {
@@ -123,6 +124,9 @@ void Session::introduce() const {
   if (const auto numerics = engine::make_numerics(config.engine.numerics))
     message(fmt::format("numbers {}", engine::describe(*numerics)));
   message(fmt::format("data    {}", data->describe()));
+  message(fmt::format("update  {}, learning rate {}",
+                      counted(static_cast<std::uint64_t>(config.train.accumulate), "step"),
+                      describe_schedule(config.train)));
   message(
       fmt::format("memory  parameters and optimizer {:.1f} MB, activations {:.1f}, engine {:.1f}",
                   static_cast<double>(parameters->bytes()) / 1e6,
@@ -219,6 +223,9 @@ void Session::resume(LoadedCheckpoint& loaded) {
   report_environment_changes(state.environment);
   message(fmt::format("resuming after {} and {}, from {}", counted(state.step, "step"),
                       counted(state.update, "update"), where));
+  if (const std::string change = describe_schedule_change(before.train, config.train, state.adam_t);
+      !change.empty())
+    message(change);
   if (state.step >= static_cast<std::uint64_t>(config.train.steps))
     message(fmt::format("train.steps = {} in all: nothing is left to do", config.train.steps));
 }

@@ -96,7 +96,8 @@ TEST_P(Golden, TenUpdates) {
     EXPECT_NEAR(step.loss, losses[update], kLossTolerance * losses[update]) << "before " << update;
     if (update == 0) expect_gradients(parameters, runner);
     const AccumulatedGradient gradient = inspect_gradient(pool, parameters, 1, kLossScale);
-    apply_adam(pool, parameters, config.train, gradient, 1, kLossScale, update + 1);
+    apply_adam(pool, parameters, config.train, gradient,
+               {1, kLossScale, config.train.learning_rate, update + 1});
     compute::fill_zero(pool, parameters.gradients());
     double milliseconds = 0;
     const Status status = runner.update_weights(milliseconds);
