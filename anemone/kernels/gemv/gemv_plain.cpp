@@ -1,0 +1,2 @@
+// gemv_impl.h for any processor.
+#include "anemone/kernels/gemv/gemv_impl.h"
