@@ -93,32 +93,48 @@ const compute::PackedMatrix* Constants::packed(mil::Value value, std::ptrdiff_t 
                                                std::ptrdiff_t row_stride, std::ptrdiff_t col_stride,
                                                const compute::GemmPlan& plan,
                                                compute::GemmSide side) {
+  const Source source{value, offset, row_stride, col_stride};
   for (const auto& known : packed_) {
-    if (known->value == value && known->offset == offset && known->row_stride == row_stride &&
-        known->col_stride == col_stride && known->side == side && known->matrix.fits(plan, side))
+    if (known->source == source && known->side == side && known->matrix.fits(plan, side))
       return &known->matrix;
   }
   auto made = std::make_unique<Packed>();
-  *made = {value, offset, row_stride, col_stride, side, compute::PackedMatrix(plan, side)};
-  pack(*made);
+  *made = {source, side, compute::PackedMatrix(plan, side)};
+  pack(source, made->matrix);
   packed_.push_back(std::move(made));
   return &packed_.back()->matrix;
 }
 
-void Constants::pack(Packed& packed) {
-  std::vector<std::byte> scratch;
-  compute::ConstMatrixRef matrix;
-  matrix.row_stride = packed.row_stride;
-  matrix.col_stride = packed.col_stride;
-  if (const float* values = store_values(packed.value)) {
-    matrix.data = reinterpret_cast<const std::byte*>(values);
-    matrix.type = DType::fp32;
-  } else {
-    matrix.data = source_.bytes(constant(packed.value), scratch).data();
-    matrix.type = constant(packed.value).type().dtype;
+const compute::PackedLanes* Constants::packed(mil::Value value, std::ptrdiff_t offset,
+                                              std::ptrdiff_t lane_stride,
+                                              std::ptrdiff_t depth_stride,
+                                              const compute::GemvPlan& plan) {
+  const Source source{value, offset, lane_stride, depth_stride};
+  for (const auto& known : lanes_) {
+    if (known->source == source && known->matrix.fits(plan)) return &known->matrix;
   }
-  matrix.data += packed.offset * static_cast<std::ptrdiff_t>(dtype_size(matrix.type));
-  packed.matrix.pack(pool_, matrix);
+  auto made = std::make_unique<Lanes>();
+  *made = {source, compute::PackedLanes(plan)};
+  pack(source, made->matrix);
+  lanes_.push_back(std::move(made));
+  return &lanes_.back()->matrix;
+}
+
+template <class Matrix>
+void Constants::pack(const Source& source, Matrix& matrix) {
+  std::vector<std::byte> scratch;
+  compute::ConstMatrixRef from;
+  from.row_stride = source.row_stride;
+  from.col_stride = source.col_stride;
+  if (const float* values = store_values(source.value)) {
+    from.data = reinterpret_cast<const std::byte*>(values);
+    from.type = DType::fp32;
+  } else {
+    from.data = source_.bytes(constant(source.value), scratch).data();
+    from.type = constant(source.value).type().dtype;
+  }
+  from.data += source.offset * static_cast<std::ptrdiff_t>(dtype_size(from.type));
+  matrix.pack(pool_, from);
 }
 
 void Constants::update() {
@@ -126,13 +142,17 @@ void Constants::update() {
     if (constant(plain->value).weight() != nullptr) fill(*plain);
   }
   for (const auto& packed : packed_) {
-    if (constant(packed->value).weight() != nullptr) pack(*packed);
+    if (constant(packed->source.value).weight() != nullptr) pack(packed->source, packed->matrix);
+  }
+  for (const auto& lanes : lanes_) {
+    if (constant(lanes->source.value).weight() != nullptr) pack(lanes->source, lanes->matrix);
   }
 }
 
 std::size_t Constants::packed_bytes() const {
   std::size_t bytes = 0;
   for (const auto& packed : packed_) bytes += packed->matrix.bytes();
+  for (const auto& lanes : lanes_) bytes += lanes->matrix.bytes();
   return bytes;
 }
 

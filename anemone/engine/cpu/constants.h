@@ -10,6 +10,7 @@
 #include "anemone/base/aligned_buffer.h"
 #include "anemone/compute/copy.h"
 #include "anemone/compute/gemm.h"
+#include "anemone/compute/gemv.h"
 #include "anemone/compute/thread_pool.h"
 #include "anemone/engine/cpu/layout.h"
 #include "anemone/mil/constant_source.h"
@@ -35,6 +36,11 @@ class Constants {
                                       std::ptrdiff_t row_stride, std::ptrdiff_t col_stride,
                                       const compute::GemmPlan& plan, compute::GemmSide side);
 
+  // The same for a matrix-vector product.
+  const compute::PackedLanes* packed(mil::Value constant, std::ptrdiff_t offset,
+                                     std::ptrdiff_t lane_stride, std::ptrdiff_t depth_stride,
+                                     const compute::GemvPlan& plan);
+
   // Weights again, from the store.
   void update();
 
@@ -48,23 +54,36 @@ class Constants {
     std::byte* data = nullptr;
     compute::CopyPlan from_store;  // weights: rounds the store's values
   };
-  struct Packed {
+  struct Source {  // a matrix in a constant's memory
     mil::Value value;
     std::ptrdiff_t offset, row_stride, col_stride;
+    bool operator==(const Source& other) const {
+      return value == other.value && offset == other.offset && row_stride == other.row_stride &&
+             col_stride == other.col_stride;
+    }
+  };
+  struct Packed {
+    Source source;
     compute::GemmSide side;
     compute::PackedMatrix matrix;
+  };
+  struct Lanes {
+    Source source;
+    compute::PackedLanes matrix;
   };
 
   const mil::Constant& constant(mil::Value value) const;
   const float* store_values(mil::Value value) const;
   void fill(Plain& plain);
-  void pack(Packed& packed);
+  template <class Matrix>
+  void pack(const Source& source, Matrix& matrix);
 
   const mil::Function& function_;
   mil::ConstantSource& source_;
   compute::ThreadPool& pool_;
   std::vector<std::unique_ptr<Plain>> plain_;
   std::vector<std::unique_ptr<Packed>> packed_;
+  std::vector<std::unique_ptr<Lanes>> lanes_;
 };
 
 }  // namespace anemone::cpu

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "anemone/base/error.h"
+#include "anemone/engine/cpu/lower/vector_product.h"
 
 namespace anemone::cpu {
 namespace {
@@ -11,15 +12,7 @@ namespace {
 using compute::GemmOperand;
 using compute::GemmSide;
 
-// The batch as dimensions that lie evenly in all operands; the last one is the batch of a call.
-struct BatchDims {
-  struct Dim {
-    std::int64_t size;
-    std::ptrdiff_t a, b, c, residual;
-  };
-  std::vector<Dim> dims;
-};
-
+// The last dimension is the batch of a call.
 BatchDims merged_batch(const Product& product) {
   BatchDims batch;
   for (int axis = 0; axis < product.batch.rank(); ++axis) {
@@ -88,21 +81,6 @@ std::vector<ProductCall::Offsets> places_of(const Product& product, const BatchD
   return places;
 }
 
-// A constant matrix without a batch is packed when compiling.
-mil::Value packable(const LowerContext& context, const ProductOperand& operand,
-                    const BatchDims& batch, std::ptrdiff_t BatchDims::Dim::*stride) {
-  for (const BatchDims::Dim& dim : batch.dims) {
-    if (dim.*stride != 0) return {};
-  }
-  return context.constant_behind(operand.value);
-}
-
-Operand read_matrix(const LowerContext& context, const ProductOperand& operand, Step& step) {
-  Operand result = context.read(operand.value, step);
-  result.offset = operand.offset * static_cast<std::ptrdiff_t>(dtype_size(operand.dtype));
-  return result;
-}
-
 std::string triangles(const compute::GemmSpec& spec) {
   const auto is_part = [](const GemmOperand& operand) {
     return operand.triangle != compute::Triangle::full;
@@ -130,6 +108,20 @@ void describe(const compute::GemmPlan& plan, std::size_t places, bool packed, bo
 
 }  // namespace
 
+mil::Value packable(const LowerContext& context, const ProductOperand& operand,
+                    const BatchDims& batch, std::ptrdiff_t BatchDims::Dim::*stride) {
+  for (const BatchDims::Dim& dim : batch.dims) {
+    if (dim.*stride != 0) return {};
+  }
+  return context.constant_behind(operand.value);
+}
+
+Operand read_matrix(const LowerContext& context, const ProductOperand& operand, Step& step) {
+  Operand result = context.read(operand.value, step);
+  result.offset = operand.offset * static_cast<std::ptrdiff_t>(dtype_size(operand.dtype));
+  return result;
+}
+
 void ProductCall::run(const Frame& frame) const {
   compute::GemmArgs args;
   args.packed_a = packed_a;
@@ -146,6 +138,11 @@ void ProductCall::run(const Frame& frame) const {
 void lower_product(LowerContext& context, const Product& asked, Step& step) {
   Product product = asked;
   BatchDims batch = merged_batch(product);
+  if (is_vector_product(product)) {
+    const std::string refusal = lower_vector_product(context, product, batch, step);
+    if (refusal.empty()) return;
+    step.refusals.push_back("gemv: " + refusal);
+  }
   stack_rows(product, batch);
 
   compute::GemmSpec spec;

@@ -30,6 +30,22 @@ struct Product {
   double alpha = 1;
 };
 
+// The batch as dimensions that lie evenly in all operands; those of one element are left out.
+struct BatchDims {
+  struct Dim {
+    std::int64_t size;
+    std::ptrdiff_t a, b, c, residual;
+  };
+  std::vector<Dim> dims;
+};
+
+// The constant behind an operand that is one matrix for the whole batch: it can be packed when
+// compiling. `stride` is the operand's in the batch.
+mil::Value packable(const LowerContext& context, const ProductOperand& operand,
+                    const BatchDims& batch, std::ptrdiff_t BatchDims::Dim::*stride);
+// Where the first matrix of an operand lies, noted as read by the step.
+Operand read_matrix(const LowerContext& context, const ProductOperand& operand, Step& step);
+
 // Fills in the step.
 void lower_product(LowerContext& context, const Product& product, Step& step);
 
