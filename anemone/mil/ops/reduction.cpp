@@ -1,4 +1,4 @@
-// Sums, means and maxima over some of the axes.
+// Sums, means and maxima over some of the axes, and the logarithm of a sum of exponentials.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -17,6 +17,12 @@ constexpr ParamDef kParams[] = {
     tensor_param("x", kNumbers),
     optional_param("axes", kInts, std::monostate{}, "default: all axes"),
     optional_param("keep_dims", kBool, false, "leave a 1 where an axis was"),
+};
+
+constexpr ParamDef kFloatParams[] = {
+    tensor_param("x", kFloats),
+    kParams[kAxes],
+    kParams[kKeepDims],
 };
 
 // x's shape with 1 for the axes that go.
@@ -89,9 +95,32 @@ void eval_max(const EvalContext<T>& context) {
   });
 }
 
+// The maximum comes off before the exponentials, so that none overflows; where it is infinite it is
+// the result.
+template <class T>
+void eval_log_sum_exp(const EvalContext<T>& context) {
+  eval_max(context);
+  const auto& x = context.input(kX);
+  const auto out = context.output().data;
+  const std::vector<T> largest(out.begin(), out.end());
+  std::vector<T> sums(out.size(), T(0));
+  const Strides to = broadcast_strides(kept_shape(context.op), x.shape);
+  for_each_run<2>(x.shape, {contiguous_strides(x.shape), to},
+                  [&](const auto& at, std::int64_t count, const auto& step) {
+                    for (std::int64_t i = 0; i < count; ++i) {
+                      const auto sum = static_cast<std::size_t>(at[1] + i * step[1]);
+                      sums[sum] += std::exp(x.data[static_cast<std::size_t>(at[0] + i * step[0])] -
+                                            largest[sum]);
+                    }
+                  });
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    if (!std::isinf(real_part(largest[i]))) out[i] += std::log(sums[i]);
+  }
+}
+
 template <OpKind kind>
 bool sample(RandomProgram& random) {
-  const Value x = random.value(kNumbers);
+  const Value x = random.value(kind == OpKind::reduce_log_sum_exp ? kFloats : kNumbers);
   std::vector<Builder::Argument> arguments{{"x", x}};
   if (random.chance(0.8)) arguments.emplace_back("axes", random.subset(random.shape_of(x).rank()));
   if (random.chance(0.7)) arguments.emplace_back("keep_dims", random.chance(0.5));
@@ -101,11 +130,12 @@ bool sample(RandomProgram& random) {
 constexpr OpDef reduction(OpKind kind, std::string_view name, std::string_view doc,
                           void (*real)(const EvalContext<double>&),
                           void (*complex)(const EvalContext<std::complex<double>>&),
-                          Tolerance tolerance, bool (*sample_of)(RandomProgram&)) {
+                          Tolerance tolerance, bool (*sample_of)(RandomProgram&),
+                          std::span<const ParamDef> params = kParams) {
   return {.kind = kind,
           .name = name,
           .doc = doc,
-          .params = kParams,
+          .params = params,
           .infer = infer,
           .eval_real = real,
           .eval_complex = complex,
@@ -117,6 +147,9 @@ constexpr OpDef reduction(OpKind kind, std::string_view name, std::string_view d
 constexpr Tolerance kSum{.ulps = 1, .sums = 1, .magnitude_from_absolute_inputs = true};
 // One more rounding, of the division.
 constexpr Tolerance kMean{.ulps = 1, .sums = 2, .magnitude_from_absolute_inputs = true};
+// Each term is rounded when its shift is subtracted and by the exponential (12 in a softmax); the
+// logarithm makes what is relative to the sum absolute.
+constexpr Tolerance kLogSumExp{.ulps = 1, .sums = 12, .magnitude_from_absolute_inputs = true};
 
 }  // namespace
 
@@ -129,5 +162,9 @@ constinit const OpDef op_reduce_mean = reduction(
 constinit const OpDef op_reduce_max = reduction(
     OpKind::reduce_max, "reduce_max", "The largest element over the axes; NaN if one of them is.",
     eval_max, eval_max, {.ulps = 0, .sums = 0}, sample<OpKind::reduce_max>);
+constinit const OpDef op_reduce_log_sum_exp =
+    reduction(OpKind::reduce_log_sum_exp, "reduce_log_sum_exp",
+              "log(sum(e^x)) over the axes, computed without overflow.", eval_log_sum_exp,
+              eval_log_sum_exp, kLogSumExp, sample<OpKind::reduce_log_sum_exp>, kFloatParams);
 
 }  // namespace anemone::mil

@@ -207,11 +207,20 @@ def slices():
     case("split", np.split(x.data, [1, 5], axis=-2), x=x, split_sizes=[1, 4, 1], axis=-2)
 
 
+def log_sum_exp():
+    for axes, keep in [(None, None), ([0], True), ([1], False), ([-1], True), ([0, 2], None), ([2, 1], True)]:
+        x = tensor(2, 3, 4, 2, low=-30, high=30)
+        dims = axes if axes is not None else [0, 1, 2, 3]
+        case("reduce_log_sum_exp", torch.logsumexp(torch64(x), dim=dims, keepdim=bool(keep)).numpy(), x=x, axes=axes,
+             keep_dims=keep)
+
+
 elementwise()
 softmax_and_reductions()
 products()
 convolutions()
 shapes()
 slices()
+log_sum_exp()
 with open("op_golden.json", "w") as file:
     file.write("[\n" + ",\n".join(json.dumps(c, separators=(",", ":")) for c in cases) + "\n]\n")

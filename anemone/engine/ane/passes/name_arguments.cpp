@@ -22,7 +22,8 @@ Constant repeated(std::int64_t value, int count) {
 }
 
 bool is_reduction(OpKind kind) {
-  return kind == OpKind::reduce_sum || kind == OpKind::reduce_mean || kind == OpKind::reduce_max;
+  return kind == OpKind::reduce_sum || kind == OpKind::reduce_mean || kind == OpKind::reduce_max ||
+         kind == OpKind::reduce_log_sum_exp;
 }
 
 // Defaults that depend on shapes.
