@@ -9,14 +9,25 @@ mil::Value add(mil::Builder& b, mil::Value x, mil::Value y) {
   return b.add({{"x", x}, {"y", y}}, "sum");
 }
 
-// [1, heads, S, S] as the kernels hand it on: a channel for every row of every head.
+// Probabilities as the kernels hand them on: a channel for every row of every head.
 mil::Value rows_to_channels(KernelBuilder& k, mil::Value x) {
   const Shape shape = {1, k.config.heads * k.config.seq, 1, k.config.seq};
   return k.b.reshape({{"x", x}, {"shape", shape}}, "rows");
 }
 mil::Value channels_to_rows(KernelBuilder& k, mil::Value x) {
-  const Shape shape = {1, k.config.heads, k.config.seq, k.config.seq};
-  return k.b.reshape({{"x", x}, {"shape", shape}}, "heads");
+  return k.b.reshape({{"x", x}, {"shape", scores_shape(k.config)}}, "heads");
+}
+
+// The second half of attention's backward pass, and the gradients of what the forward pass turned
+// turned back.
+AttentionGradsSecond second_half(KernelBuilder& k, mil::Value probs, mil::Value dp, mil::Value q,
+                                 mil::Value key) {
+  AttentionGradsSecond grads = attention_backward_second(k.b, k.config, probs, dp, q, key);
+  if (k.config.rope == Rope::none) return grads;
+  const RopeTable table = rope_table(k.b, k.config, k.config.dtype);
+  grads.dq = rope_backward(k.b, k.config, grads.dq, table);
+  grads.dk = rope_backward(k.b, k.config, grads.dk, table);
+  return grads;
 }
 
 mil::Value through_projections(KernelBuilder& k, mil::Value dq, mil::Value dk, mil::Value dv) {
@@ -88,8 +99,7 @@ void build_sdpa_bwd2(KernelBuilder& k) {
   const auto key = k.input("k", k.config.kv_dim());
   const auto probs_rows = channels_to_rows(k, probs);
   const auto dp_rows = channels_to_rows(k, dp);
-  const AttentionGradsSecond grads =
-      attention_backward_second(k.b, k.config, probs_rows, dp_rows, q, key);
+  const AttentionGradsSecond grads = second_half(k, probs_rows, dp_rows, q, key);
   k.output(grads.dq, "dq");
   k.output(grads.dk, "dk");
 }
@@ -109,8 +119,7 @@ void build_attn_bwd(KernelBuilder& k) {
   const auto dx2 = k.input("dx2", k.config.dim);
   const auto dattn = k.linear_transposed(dx2, "wo");
   const AttentionGradsFirst first = attention_backward_first(k.b, k.config, dattn, q, key, v);
-  const AttentionGradsSecond second =
-      attention_backward_second(k.b, k.config, first.probs, first.dp, q, key);
+  const AttentionGradsSecond second = second_half(k, first.probs, first.dp, q, key);
   const auto dxnorm = through_projections(k, second.dq, second.dk, first.dv);
   k.output(second.dq, "dq");
   k.output(second.dk, "dk");

@@ -34,29 +34,45 @@ mil::Value linear_product(mil::Builder& b, mil::Value x, mil::Value weight, bool
 // x converted to `dtype`; x itself where it has that element type already.
 mil::Value as_type(mil::Builder& b, mil::Value x, DType dtype);
 
-// Causal self-attention over `heads` heads, without the projections.      q, k, v: [1,
-// heads*head_dim, 1, S] probs = softmax(Qᵀ K / sqrt(head_dim) + mask), out = (probs V)ᵀ; mask is 0
-// on and below the diagonal, -65504 above.
+// Rotary position embedding: each pair (a, b) of channels of a head becomes (a cos - b sin, a sin +
+// b cos); config.rope says which channels are pairs.      x: [1, heads*head_dim, 1, S], with any
+// number of heads
+struct RopeTable {
+  mil::Value cos, sin;  // [1, head_dim/2, 1, S]
+};
+// Of positions 0 to seq - 1, as constants.
+RopeTable rope_table(mil::Builder& b, const ModelConfig& config, DType dtype);
+mil::Value rope(mil::Builder& b, const ModelConfig& config, mil::Value x, const RopeTable& table);
+// dx: the same turn, backward.
+mil::Value rope_backward(mil::Builder& b, const ModelConfig& config, mil::Value dy,
+                         const RopeTable& table);
+
+// Causal self-attention, without the projections.      q: [1, heads*head_dim, 1, S]; k, v: [1,
+// kv_heads*head_dim, 1, S]; query head h sees key head h / (heads / kv_heads)
+// probs = softmax(Qᵀ K / sqrt(head_dim) + mask), out = (probs V)ᵀ; mask is 0 on and below the
+// diagonal, -65504 above.
 struct Attention {
   mil::Value out;    // [1, heads*head_dim, 1, S]
-  mil::Value probs;  // [1, heads, S, S]
+  mil::Value probs;  // scores_shape
 };
+// [1, heads, S, S]; with groups of queries [kv_heads, heads/kv_heads, S, S], whose elements are in
+// the same order.
+Shape scores_shape(const ModelConfig& config);
 Attention attention(mil::Builder& b, const ModelConfig& config, mil::Value q, mil::Value k,
                     mil::Value v);
 
 // The backward pass in two halves, as the kernels of a layer need it.
 // First:   probs recomputed, dv = probsᵀ dout, dp = dout Vᵀ.
 struct AttentionGradsFirst {
-  mil::Value dv;     // [1, heads*head_dim, 1, S]
-  mil::Value probs;  // [1, heads, S, S]
-  mil::Value dp;     // [1, heads, S, S]
+  mil::Value dv;         // [1, kv_heads*head_dim, 1, S]
+  mil::Value probs, dp;  // scores_shape
 };
 AttentionGradsFirst attention_backward_first(mil::Builder& b, const ModelConfig& config,
                                              mil::Value dout, mil::Value q, mil::Value k,
                                              mil::Value v);
 // Second:  ds = probs * (dp - sum over keys of probs*dp) / sqrt(head_dim), dq = ds K, dk = dsᵀ Q.
 struct AttentionGradsSecond {
-  mil::Value dq, dk;  // [1, heads*head_dim, 1, S]
+  mil::Value dq, dk;  // [1, heads*head_dim, 1, S], [1, kv_heads*head_dim, 1, S]
 };
 AttentionGradsSecond attention_backward_second(mil::Builder& b, const ModelConfig& config,
                                                mil::Value probs, mil::Value dp, mil::Value q,
@@ -78,5 +94,15 @@ struct MseLoss {
   mil::Value dy;
 };
 MseLoss mse_loss(mil::Builder& b, mil::Value y, mil::Value target, mil::Value scale);
+
+// log(sum over channels of e^x) of a part of the vocabulary's logits, in fp32.     x: [1, C, 1, S];
+// result: fp32 [1, 1, 1, S]
+mil::Value log_sum_exp(mil::Builder& b, mil::Value logits);
+
+// Softmax over the whole vocabulary times a weight for each position, in fp32, returned in the
+// logits' element type: weight * e^(logits - log_sum).     logits: [1, C, 1, S]; log_sum, weight:
+// fp32 [1, 1, 1, S]
+mil::Value weighted_softmax(mil::Builder& b, mil::Value logits, mil::Value log_sum,
+                            mil::Value weight);
 
 }  // namespace anemone::nn

@@ -9,9 +9,14 @@ void build_fwd_attn(KernelBuilder& k) {
   mil::Builder& b = k.b;
   const auto x = k.input("x", k.config.dim);
   const auto xnorm = rms_norm(b, x, k.norm_weight("norm1"), k.norm_eps);
-  const auto q = k.linear(xnorm, "wq");
-  const auto key = k.linear(xnorm, "wk");
+  auto q = k.linear(xnorm, "wq");
+  auto key = k.linear(xnorm, "wk");
   const auto v = k.linear(xnorm, "wv");
+  if (k.config.rope != Rope::none) {  // the taps q and k are the turned ones
+    const RopeTable table = rope_table(b, k.config, k.config.dtype);
+    q = rope(b, k.config, q, table);
+    key = rope(b, k.config, key, table);
+  }
   const auto attn = attention(b, k.config, q, key, v).out;
   k.output(k.linear(attn, "wo"), "o");
   k.output(q, "q");

@@ -31,12 +31,11 @@ void resolve_heads(ModelConfig& config) {
   check_size("heads", config.heads);
   if (config.kv_heads == 0) config.kv_heads = config.heads;
   check_size("kv_heads", config.kv_heads);
-  if (config.kv_heads != config.heads) {
+  if (config.heads % config.kv_heads != 0) {
     reject("kv_heads",
-           fmt::format("{} key/value heads for {} query heads: grouped-query attention is not "
-                       "built by this version",
-                       config.kv_heads, config.heads),
-           fmt::format("{}, or 0 for as many as model.heads", config.heads));
+           fmt::format("{} key/value heads do not divide model.heads = {}", config.kv_heads,
+                       config.heads),
+           "a divisor of model.heads, or 0 for as many");
   }
   if (config.head_dim == 0) {
     if (config.dim % config.heads != 0) {
@@ -50,6 +49,19 @@ void resolve_heads(ModelConfig& config) {
   if (config.q_dim() > kMaxSize) {
     reject("head_dim", fmt::format("heads * head_dim = {} is out of range", config.q_dim()),
            fmt::format("at most {}", kMaxSize));
+  }
+}
+
+void check_rope(const ModelConfig& config) {
+  if (config.rope == Rope::none) return;
+  if (config.head_dim % 2 != 0) {
+    reject("head_dim",
+           fmt::format("heads of {} channels have no pairs for rotary embedding to turn",
+                       config.head_dim),
+           "an even number, or model.rope = \"none\"");
+  }
+  if (!std::isfinite(config.rope_theta) || config.rope_theta < 1) {
+    reject("rope_theta", fmt::format("{} is out of range", config.rope_theta), "at least 1");
   }
 }
 
@@ -101,9 +113,11 @@ void ModelConfig::resolve() {
     reject("batch", fmt::format("{} sequences in a step are not built by this version", batch),
            "1 (use train.accumulate)");
   }
-  if (rope != Rope::none)
-    reject("rope", "rotary position embedding is not built by this version", "none");
-  if (vocab != 0) reject("vocab", "language models are not built by this version", "0");
+  if (vocab < 0 || vocab > kMaxSize) {
+    reject("vocab", fmt::format("{} tokens are out of range", vocab),
+           fmt::format("1 to {}, or 0 for layers without a language model", kMaxSize));
+  }
+  check_rope(*this);
   check_numbers(*this);
 }
 

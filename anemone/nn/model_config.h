@@ -38,6 +38,7 @@ struct ModelConfig {
   bool is_language_model() const { return vocab > 0; }
   std::int64_t q_dim() const { return heads * head_dim; }
   std::int64_t kv_dim() const { return kv_heads * head_dim; }
+  std::int64_t group() const { return heads / kv_heads; }  // query heads of a key/value head
 
   // Fills in what is 0 and throws Error (naming `model.<key>`) when a number is out of range or
   // this version cannot build it.

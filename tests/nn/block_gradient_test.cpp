@@ -39,6 +39,49 @@ struct Port {
   Shape shape;
 };
 
+nn::ModelConfig rope_config(nn::Rope rope) {
+  nn::ModelConfig config = attention_config();
+  config.head_dim = 4;
+  config.rope = rope;
+  config.rope_theta = 7;  // no pair turns too slowly to be seen
+  return config;
+}
+
+// Four query heads on two key heads.
+nn::ModelConfig grouped_config() {
+  nn::ModelConfig config = attention_config();
+  config.heads = 4;
+  config.kv_heads = 2;
+  return config;
+}
+
+template <nn::ModelConfig (*config)()>
+mil::Value forward_attention(mil::Builder& b, const std::vector<mil::Value>& in) {
+  return nn::attention(b, config(), in[0], in[1], in[2]).out;
+}
+
+template <nn::ModelConfig (*config)()>
+std::vector<mil::Value> backward_attention(mil::Builder& b, const std::vector<mil::Value>& in,
+                                           mil::Value dy) {
+  const auto first = nn::attention_backward_first(b, config(), dy, in[0], in[1], in[2]);
+  const auto second =
+      nn::attention_backward_second(b, config(), first.probs, first.dp, in[0], in[1]);
+  return {second.dq, second.dk, first.dv};
+}
+
+template <nn::Rope rope>
+mil::Value forward_rope(mil::Builder& b, const std::vector<mil::Value>& in) {
+  const auto config = rope_config(rope);
+  return nn::rope(b, config, in[0], nn::rope_table(b, config, b.dtype(in[0])));
+}
+
+template <nn::Rope rope>
+std::vector<mil::Value> backward_rope(mil::Builder& b, const std::vector<mil::Value>& in,
+                                      mil::Value dy) {
+  const auto config = rope_config(rope);
+  return {nn::rope_backward(b, config, dy, nn::rope_table(b, config, b.dtype(in[0])))};
+}
+
 // Both programs get `inputs`; backward also "dy", of the shape of forward's one output "y".
 // Backward's output for input "x" is called "dx".
 struct Block {
@@ -64,16 +107,23 @@ std::vector<Block> blocks() {
       {"attention",
        {{"q", {1, 6, 1, 5}}, {"k", {1, 6, 1, 5}}, {"v", {1, 6, 1, 5}}},
        {1, 6, 1, 5},
-       [](mil::Builder& b, const auto& in) {
-         return nn::attention(b, attention_config(), in[0], in[1], in[2]).out;
-       },
-       [](mil::Builder& b, const auto& in, mil::Value dy) {
-         const auto config = attention_config();
-         const auto first = nn::attention_backward_first(b, config, dy, in[0], in[1], in[2]);
-         const auto second =
-             nn::attention_backward_second(b, config, first.probs, first.dp, in[0], in[1]);
-         return std::vector{second.dq, second.dk, first.dv};
-       }},
+       forward_attention<attention_config>,
+       backward_attention<attention_config>},
+      {"grouped_attention",
+       {{"q", {1, 12, 1, 5}}, {"k", {1, 6, 1, 5}}, {"v", {1, 6, 1, 5}}},
+       {1, 12, 1, 5},
+       forward_attention<grouped_config>,
+       backward_attention<grouped_config>},
+      {"rope_pairs",
+       {{"x", {1, 12, 1, 5}}},
+       {1, 12, 1, 5},
+       forward_rope<nn::Rope::pairs>,
+       backward_rope<nn::Rope::pairs>},
+      {"rope_halves",
+       {{"x", {1, 12, 1, 5}}},
+       {1, 12, 1, 5},
+       forward_rope<nn::Rope::halves>,
+       backward_rope<nn::Rope::halves>},
       {"swiglu",
        {{"h1", {1, 4, 1, 5}}, {"h3", {1, 4, 1, 5}}},
        {1, 4, 1, 5},
@@ -93,6 +143,16 @@ std::vector<Block> blocks() {
        [](mil::Builder& b, const auto& in, mil::Value dy) {
          return std::vector{nn::mse_loss(b, in[0], in[1], nn::as_type(b, dy, DType::fp32)).dy,
                             mil::Value{}};
+       }},
+      // Its derivative is softmax, whose log-sum a step has from the forward pass.
+      {"log_sum_exp",
+       {{"logits", {1, 7, 1, 5}}},
+       {1, 1, 1, 5},
+       [](mil::Builder& b, const auto& in) { return nn::log_sum_exp(b, in[0]); },
+       [](mil::Builder& b, const auto& in, mil::Value dy) {
+         const auto log_sum = nn::log_sum_exp(b, in[0]);
+         return std::vector{
+             nn::weighted_softmax(b, in[0], log_sum, nn::as_type(b, dy, DType::fp32))};
        }},
   };
 }

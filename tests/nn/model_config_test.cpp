@@ -26,6 +26,17 @@ TEST(ModelConfig, TakesAnyHeadDim) {
   EXPECT_EQ(config.q_dim(), 160);
 }
 
+TEST(ModelConfig, TakesFewerKeyHeadsAndAVocabulary) {
+  nn::ModelConfig config = default_layer();
+  config.kv_heads = 4;
+  config.vocab = 32000;
+  config.rope = nn::Rope::pairs;
+  config.resolve();
+  EXPECT_EQ(config.q_dim(), 768);
+  EXPECT_EQ(config.kv_dim(), 256);
+  EXPECT_TRUE(config.is_language_model());
+}
+
 struct BadConfig {
   const char* name;
   void (*spoil)(nn::ModelConfig&);
@@ -57,14 +68,31 @@ INSTANTIATE_TEST_SUITE_P(
         BadConfig{"heads", [](auto& c) { c.heads = 7; }, "model.heads",
                   "7 heads do not divide model.dim = 768"},
         BadConfig{"no_heads", [](auto& c) { c.heads = 0; }, "model.heads", "0 or not given"},
-        BadConfig{"kv_heads", [](auto& c) { c.kv_heads = 4; }, "model.kv_heads", "grouped-query"},
+        BadConfig{"kv_heads", [](auto& c) { c.kv_heads = 5; }, "model.kv_heads",
+                  "5 key/value heads do not divide model.heads = 12"},
+        BadConfig{"negative_kv_heads", [](auto& c) { c.kv_heads = -1; }, "model.kv_heads",
+                  "-1 is out of range"},
         BadConfig{"head_dim", [](auto& c) { c.head_dim = 1 << 20; }, "model.head_dim",
                   "heads * head_dim"},
         BadConfig{"layers", [](auto& c) { c.layers = 0; }, "model.layers", "0 or not given"},
         BadConfig{"too_many_layers", [](auto& c) { c.layers = 1025; }, "model.layers", "1 to 1024"},
         BadConfig{"seq", [](auto& c) { c.seq = 0; }, "model.seq", "0 or not given"},
         BadConfig{"batch", [](auto& c) { c.batch = 2; }, "model.batch", "2 sequences"},
-        BadConfig{"rope", [](auto& c) { c.rope = nn::Rope::pairs; }, "model.rope", "rotary"},
+        BadConfig{"rope",
+                  [](auto& c) {
+                    c.rope = nn::Rope::pairs;
+                    c.head_dim = 63;
+                  },
+                  "model.head_dim", "heads of 63 channels have no pairs"},
+        BadConfig{"rope_theta",
+                  [](auto& c) {
+                    c.rope = nn::Rope::halves;
+                    c.rope_theta = 0.5;
+                  },
+                  "model.rope_theta", "0.5 is out of range"},
+        BadConfig{"vocab", [](auto& c) { c.vocab = -1; }, "model.vocab", "-1 tokens"},
+        BadConfig{"vocab_too_large", [](auto& c) { c.vocab = (1 << 20) + 1; }, "model.vocab",
+                  "1 to 1048576"},
         BadConfig{"dtype", [](auto& c) { c.dtype = DType::bf16; }, "model.dtype", "bf16"},
         BadConfig{"norm_eps", [](auto& c) { c.norm_eps = 0; }, "model.norm_eps", "above 0"},
         BadConfig{"norm_eps_fp16", [](auto& c) { c.norm_eps = 1e-9; }, "model.norm_eps",
