@@ -19,10 +19,13 @@ StepFlops step_flops(const ModelConfig& given, bool causal) {
   const double square =
       layers * 2 * positions * static_cast<double>(config.seq) * q_dim * (causal ? 0.5 : 1.0);
 
+  // Once forward, however often its parts of logits are computed.
+  const double classifier = 2 * positions * dim * static_cast<double>(config.vocab);
+
   StepFlops flops;
-  flops.forward = linear + 2 * square;  // scores, and their product with v
-  flops.dx = linear;
-  flops.dw = linear;
+  flops.forward = linear + classifier + 2 * square;  // scores, and their product with v
+  flops.dx = linear + classifier;
+  flops.dw = linear + classifier;
   flops.attention_backward = 5 * square;  // scores again, dV, dP, dQ, dK
   return flops;
 }

@@ -1,5 +1,5 @@
-// Ports and weights of a kernel under construction: names and shapes come from the layer's
-// parameter list.
+// Ports and weights of a kernel under construction: names and shapes come from the
+// list of weights it may use.
 #include "anemone/base/element.h"
 #include "anemone/base/error.h"
 #include "anemone/nn/blocks.h"
@@ -7,47 +7,59 @@
 
 namespace anemone::nn {
 
-KernelBuilder::KernelBuilder(mil::Program& program, const ModelConfig& model, std::string prefix,
-                             WeightForm weights)
+std::vector<KernelWeight> layer_weights(const ModelConfig& config, const std::string& prefix) {
+  std::vector<KernelWeight> weights;
+  for (const ParameterSpec& spec : layer_parameters(config, prefix))
+    weights.push_back({spec.name.substr(prefix.size()), spec.name, spec.shape});
+  return weights;
+}
+
+KernelBuilder::KernelBuilder(mil::Program& program, const ModelConfig& model,
+                             std::vector<KernelWeight> available, WeightForm weights)
     : b(program),
       config(model),
       norm_eps(round_to(model.dtype, model.norm_eps)),
-      prefix_(std::move(prefix)),
-      weights_(weights),
-      parameters_(layer_parameters(model, prefix_)) {}
+      available_(std::move(available)),
+      weights_(weights) {}
 
-mil::Value KernelBuilder::input(const char* name, std::int64_t channels) {
+mil::Value KernelBuilder::input(const std::string& name, std::int64_t channels) {
   return b.input(name, mil::Type::tensor(config.dtype, {1, channels, 1, config.seq}));
+}
+
+mil::Value KernelBuilder::position_input(const char* name) {
+  return b.input(name, mil::Type::tensor(DType::fp32, {1, 1, 1, config.seq}));
 }
 
 mil::Value KernelBuilder::scalar_input(const char* name) {
   return b.input(name, mil::Type::tensor(DType::fp32, {1, 1, 1, 1}));
 }
 
-const ParameterSpec& KernelBuilder::parameter(const char* name) const {
-  for (const ParameterSpec& spec : parameters_) {
-    if (spec.name == prefix_ + name) return spec;
+const KernelWeight& KernelBuilder::weight(const char* name) const {
+  for (const KernelWeight& weight : available_) {
+    if (weight.local == name) return weight;
   }
   ANEMONE_CHECK(false, name);
-  return parameters_.front();
+  return available_.front();
 }
 
+std::int64_t KernelBuilder::rows(const char* name) const { return weight(name).shape[0]; }
+
 mil::Value KernelBuilder::norm_weight(const char* name) {
-  const ParameterSpec& spec = parameter(name);
-  const mil::Type type = mil::Type::tensor(config.dtype, {1, spec.shape[0], 1, 1});
+  const KernelWeight& norm = weight(name);
+  const mil::Type type = mil::Type::tensor(config.dtype, {1, norm.shape[0], 1, 1});
   return weights_ == WeightForm::inputs ? b.input(name, type)
-                                        : b.weight({.name = spec.name}, type, name);
+                                        : b.weight({.name = norm.name}, type, name);
 }
 
 // [OC, IC, 1, 1] or, transposed, [IC, OC, 1, 1]; as an input always [1, 1, OC, IC], so that forward
 // and backward kernels can read the same memory.
 mil::Value KernelBuilder::matrix(const char* name, bool transposed) {
-  const ParameterSpec& spec = parameter(name);
-  const std::int64_t rows = spec.shape[0], columns = spec.shape[1];
+  const KernelWeight& given = weight(name);
+  const std::int64_t rows = given.shape[0], columns = given.shape[1];
   if (weights_ == WeightForm::inputs)
     return b.input(name, mil::Type::tensor(config.dtype, {1, 1, rows, columns}));
   const Shape shape = transposed ? Shape{columns, rows, 1, 1} : Shape{rows, columns, 1, 1};
-  return b.weight({.name = spec.name, .transposed = transposed},
+  return b.weight({.name = given.name, .transposed = transposed},
                   mil::Type::tensor(config.dtype, shape),
                   transposed ? std::string(name) + "_t" : std::string(name));
 }

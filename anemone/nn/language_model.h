@@ -27,8 +27,11 @@ struct VocabPart {
 std::vector<VocabPart> vocab_parts(std::int64_t vocab);
 
 // The parameters of the whole model, in the order in which they are saved: embedding, layers,
-// final_norm, classifier (if it is not the embedding).
+// final_norm, classifier (if it is not the embedding). Without a vocabulary: the layers'.
 std::vector<ParameterSpec> model_parameters(const ModelConfig& config);
+
+// The classifier's rows of each part, named "embedding.part0" (tied) or "classifier.part0".
+std::vector<ParameterRows> classifier_rows(const ModelConfig& config);
 
 // Throws Error for an unknown partition, a bad config (vocab must not be 0), or a packed shape that
 // breaks a limit.
@@ -38,5 +41,9 @@ StepGraph language_model_forward(const ModelConfig& config, std::string_view par
 
 // layer_step or language_model_step, as the config says.
 StepGraph model_step(const ModelConfig& config, std::string_view partition);
+
+// The engine's kernels of a model without glue, for export and tests: layer_kernels, then the
+// classifier's, part by part.
+std::vector<Kernel> model_kernels(const ModelConfig& config, std::string_view partition);
 
 }  // namespace anemone::nn

@@ -28,7 +28,7 @@ StepGraph layer_step(const ModelConfig& config, std::string_view partition);
 std::vector<Kernel> layer_kernels(const ModelConfig& config, std::string_view partition);
 
 // FLOPs of a step, 2 per multiply-add, by part. `causal` counts only the lower triangle of the S x
-// S products.
+// S products. A language model's classifier is a linear layer; looking up its embedding is no work.
 struct StepFlops {
   double forward = 0;             // linear layers and attention's two products
   double dx = 0;                  // backward through the linear layers

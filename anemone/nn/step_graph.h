@@ -76,7 +76,9 @@ struct HostOp {
     // step = mean over the targets that count of log_sum - logit of the target;
     // weight [1, 1, 1, S] = loss scale / targets that count, 0 where the target does not count.
     join_loss,
-    // tensor[target_s - first_row, 0, s] -= weight_s: what remains of softmax's gradient.
+    // What remains of softmax's gradient: at the targets among this part's rows that count,
+    // tensor[target_s - first_row, 0, s] = weight_s * (e^(logit picked - log_sum_s) - 1), by expm1:
+    // what fp16 would leave of weight * p - weight is little where p is near 1.
     subtract_targets,
     // grad(parameter)[token_s, :] += tensor[:, s].
     embedding_gradient,
@@ -99,7 +101,8 @@ struct StepGraph {
   // The first call of the backward pass: validation ends before it. calls.size() without one.
   int first_backward_call = 0;
   // Tensors the host writes before a step and reads after it. A language model's step has host_ops
-  // instead of input, target, loss_scale and loss.
+  // instead: they write input, read input_gradient, and know target, loss_scale and loss, whose
+  // names are empty.
   std::string input = "x", target = "target", loss_scale = "loss_scale", loss = "loss",
               output = "y", input_gradient = "dx";
 };

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "anemone/base/error.h"
+#include "anemone/nn/language_model.h"
 #include "anemone/nn/layer.h"
 #include "tests/support/default_layer.h"
 
@@ -106,6 +107,64 @@ TEST(StepFlops, DefaultLayer) {
   EXPECT_NEAR(full.dx * 1e-6, 7247.8, 0.05);
   EXPECT_NEAR((full.forward - full.dx) * 1e-6, 805.3, 0.05);
   EXPECT_NEAR(full.attention_backward * 1e-6, 2013.3, 0.05);
+}
+
+// dim 768, hidden 2048, 12 layers, 12 heads on 4, 32,000 tokens, 256 positions, by hand.
+TEST(StepFlops, LanguageModel) {
+  nn::ModelConfig config = default_layer();
+  config.layers = 12;
+  config.kv_heads = 4;
+  config.vocab = 32000;
+  config.seq = 256;
+  const double classifier = 2.0 * 256 * 768 * 32000;
+  const double layer = 2.0 * 256 * 768 * (2 * 768 + 2 * 256 + 3 * 2048);
+  const double square = 2.0 * 256 * 256 * 768;
+  const nn::StepFlops flops = nn::step_flops(config, /*causal=*/false);
+  EXPECT_DOUBLE_EQ(flops.forward, classifier + 12 * (layer + 2 * square));
+  EXPECT_DOUBLE_EQ(flops.dx, classifier + 12 * layer);
+  EXPECT_DOUBLE_EQ(flops.dw, classifier + 12 * layer);
+  EXPECT_DOUBLE_EQ(flops.attention_backward, 12 * 5 * square);
+  EXPECT_DOUBLE_EQ(nn::step_flops(config, /*causal=*/true).attention_backward, 12 * 2.5 * square);
+}
+
+TEST(Parameters, LanguageModel) {
+  nn::ModelConfig config = default_layer();
+  config.layers = 2;
+  config.kv_heads = 4;
+  config.vocab = 500;
+  for (const bool tied : {true, false}) {
+    config.tied = tied;
+    const auto parameters = nn::model_parameters(config);
+    ASSERT_EQ(parameters.size(), 20U + (tied ? 0 : 1));
+    EXPECT_EQ(parameters[0].name, "embedding");
+    EXPECT_EQ(parameters[0].shape, (Shape{500, 768}));
+    EXPECT_EQ(parameters[2].shape, (Shape{256, 768}));
+    EXPECT_EQ(parameters[19].name, "final_norm");
+    EXPECT_EQ(parameters.back().name, tied ? "final_norm" : "classifier");
+    for (const nn::ParameterSpec& spec : parameters) {
+      const bool is_norm = spec.shape.rank() == 1;
+      EXPECT_EQ(spec.init, is_norm ? nn::Init::ones : nn::Init::normal) << spec.name;
+      EXPECT_EQ(spec.decay, !is_norm && spec.name != "embedding") << spec.name;
+      const bool into_residual = spec.name.ends_with("wo") || spec.name.ends_with("w2");
+      EXPECT_DOUBLE_EQ(spec.init_scale, is_norm ? 1 : into_residual ? 0.01 : 0.02) << spec.name;
+    }
+  }
+}
+
+TEST(VocabParts, CoverTheVocabularyOnceAndEvenly) {
+  for (const std::int64_t vocab : {1, 50, 8192, 8193, 32000, 50257, 1 << 20}) {
+    const auto parts = nn::vocab_parts(vocab);
+    std::int64_t next = 0;
+    for (const nn::VocabPart& part : parts) {
+      EXPECT_EQ(part.first, next);
+      EXPECT_GE(part.rows, parts.front().rows);
+      EXPECT_LE(part.rows, parts.front().rows + 1);
+      EXPECT_LE(part.rows, 8192);
+      next += part.rows;
+    }
+    EXPECT_EQ(next, vocab);
+    EXPECT_EQ(static_cast<std::int64_t>(parts.size()), (vocab + 8191) / 8192);
+  }
 }
 
 TEST(Parameters, DefaultLayer) {

@@ -11,6 +11,8 @@
 #include "anemone/base/element.h"
 #include "anemone/base/error.h"
 #include "anemone/mil/op_def.h"
+#include "anemone/nn/language_model.h"
+#include "tests/support/host_operations.h"
 
 namespace anemone::test {
 namespace {
@@ -23,33 +25,38 @@ Shape shape_of(const nn::StepGraph& graph, const std::string& parameter) {
   return {};
 }
 
-// dW[oc, ic] += sum over positions of dy[oc, s] * x[ic, s].
+// dW[first_row + oc, ic] += sum over positions of dy[oc, s] * x[ic, s].
 template <class T>
-void add_weight_gradient(const Shape& shape, const std::vector<T>& dy, const std::vector<T>& x,
-                         std::vector<T>& dw) {
-  const auto rows = static_cast<std::size_t>(shape[0]),
+void add_weight_gradient(const Shape& shape, std::int64_t first_row, const std::vector<T>& dy,
+                         const std::vector<T>& x, std::vector<T>& dw) {
+  const auto first = static_cast<std::size_t>(first_row),
              columns = static_cast<std::size_t>(shape[1]);
-  const std::size_t positions = dy.size() / rows;
-  ANEMONE_CHECK(dy.size() == rows * positions && x.size() == columns * positions,
+  const std::size_t positions = x.size() / columns, rows = dy.size() / positions;
+  ANEMONE_CHECK(dy.size() == rows * positions && x.size() == columns * positions &&
+                    (first + rows) * columns <= dw.size(),
                 "operands of a weight gradient");
   for (std::size_t i = 0; i < rows; ++i) {
     for (std::size_t j = 0; j < columns; ++j) {
       T sum = 0;
       for (std::size_t s = 0; s < positions; ++s)
         sum += dy[i * positions + s] * x[j * positions + s];
-      dw[i * columns + j] += sum;
+      dw[(first + i) * columns + j] += sum;
     }
   }
 }
 
 template <class T>
+void zero_gradients(const nn::StepGraph& graph, mil::TensorMap<T>& gradients) {
+  for (const nn::ParameterSpec& spec : graph.parameters)
+    gradients[spec.name].assign(static_cast<std::size_t>(spec.shape.elements()), T(0));
+}
+
+template <class T>
 void add_gradients(const nn::StepGraph& graph, StepValues<T>& values) {
-  for (const nn::ParameterSpec& spec : graph.parameters) {
-    values.gradients[spec.name].assign(static_cast<std::size_t>(spec.shape.elements()), T(0));
-  }
   for (const nn::WeightGradient& gradient : graph.weight_gradients) {
-    add_weight_gradient(shape_of(graph, gradient.parameter), values.tensors.at(gradient.dy),
-                        values.tensors.at(gradient.x), values.gradients.at(gradient.parameter));
+    add_weight_gradient(shape_of(graph, gradient.parameter), gradient.first_row,
+                        values.tensors.at(gradient.dy), values.tensors.at(gradient.x),
+                        values.gradients.at(gradient.parameter));
   }
   for (const nn::DirectGradient& gradient : graph.direct_gradients) {
     const std::vector<T>& terms = values.tensors.at(gradient.tensor);
@@ -59,44 +66,52 @@ void add_gradients(const nn::StepGraph& graph, StepValues<T>& values) {
   }
 }
 
-// Parameters that kernels read as tensors.
+// Every parameter, and the rows of them that have names of their own: `perturbed` where it has
+// them, else from the store.
 template <class T>
-void add_weights(const nn::StepGraph& graph, const mil::WeightStore* store,
-                 const mil::TensorMap<T>& perturbed, mil::TensorMap<T>& tensors) {
-  const auto is_read = [&](const std::string& name) {
-    return std::any_of(graph.calls.begin(), graph.calls.end(), [&](const nn::Call& call) {
-      return std::any_of(call.inputs.begin(), call.inputs.end(),
-                         [&](const auto& port) { return port.global == name; });
-    });
-  };
+mil::TensorMap<T> all_weights(const nn::StepGraph& graph, const mil::WeightStore* store,
+                              const mil::TensorMap<T>& perturbed) {
+  mil::TensorMap<T> weights = perturbed;
   for (const nn::ParameterSpec& spec : graph.parameters) {
-    if (!is_read(spec.name)) continue;
-    const auto found = perturbed.find(spec.name);
-    if (found != perturbed.end()) {
-      tensors[spec.name] = found->second;
-    } else {
-      const auto values = store->get(spec.name).values;
-      tensors[spec.name].assign(values.begin(), values.end());
-    }
+    if (weights.count(spec.name) != 0) continue;
+    const auto values = store->get(spec.name).values;
+    weights[spec.name].assign(values.begin(), values.end());
   }
+  for (const nn::ParameterRows& rows : graph.parameter_rows) {
+    const std::int64_t columns = shape_of(graph, rows.parameter)[1];
+    const auto begin = weights.at(rows.parameter).begin() + rows.first * columns;
+    weights[rows.name].assign(begin, begin + rows.count * columns);
+  }
+  return weights;
 }
 
-// `run(kernel index, inputs)` gives the outputs of one program by local names.
+// `run(kernel index, inputs)` gives the outputs of one program by local names. An input that no
+// call has written is a weight.
 template <class T, class Run>
-StepValues<T> run_calls(const nn::StepGraph& graph, const mil::TensorMap<T>& inputs, StepPart part,
-                        const Run& run) {
+StepValues<T> run_calls(const nn::StepGraph& graph, const mil::TensorMap<T>& inputs,
+                        const mil::TensorMap<T>& weights, StepPart part, const Run& run) {
   StepValues<T> values;
   values.tensors = inputs;
-  for (const nn::Call& call : graph.calls) {
+  zero_gradients(graph, values.gradients);
+  const bool has_tokens = !graph.host_ops.empty();
+  HostOperations<T> host(graph, has_tokens ? inputs.at("tokens") : std::vector<T>(),
+                         has_tokens ? std::real(inputs.at("loss_scale").front()) : 0, weights,
+                         values.tensors, values.gradients);
+  for (std::size_t index = 0; index <= graph.calls.size(); ++index) {
+    const bool behind_forward = index == static_cast<std::size_t>(graph.first_backward_call);
+    host.run_before(index);
+    if (part == StepPart::forward && behind_forward) return values;
+    if (index == graph.calls.size()) break;
+    const nn::Call& call = graph.calls[index];
     mil::TensorMap<T> local;
-    for (const auto& port : call.inputs) local[port.local] = values.tensors.at(port.global);
-    mil::TensorMap<T> outputs = run(static_cast<std::size_t>(call.kernel), local);
-    bool wrote_loss = false;
-    for (const auto& port : call.outputs) {
-      values.tensors[port.global] = std::move(outputs.at(port.local));
-      wrote_loss |= port.global == graph.loss;
+    for (const auto& port : call.inputs) {
+      const auto written = values.tensors.find(port.global);
+      local[port.local] =
+          written != values.tensors.end() ? written->second : weights.at(port.global);
     }
-    if (wrote_loss && part == StepPart::forward) return values;
+    mil::TensorMap<T> outputs = run(static_cast<std::size_t>(call.kernel), local);
+    for (const auto& port : call.outputs)
+      values.tensors[port.global] = std::move(outputs.at(port.local));
   }
   add_gradients(graph, values);
   return values;
@@ -107,10 +122,9 @@ StepValues<T> run_calls(const nn::StepGraph& graph, const mil::TensorMap<T>& inp
 StepValues<double> evaluate_step(const nn::StepGraph& graph, const mil::TensorMap<double>& inputs,
                                  mil::ConstantSource& constants,
                                  const mil::EvaluateOptions& options, StepPart part) {
-  mil::TensorMap<double> tensors = inputs;
-  add_weights(graph, constants.weights(), {}, tensors);
+  const auto weights = all_weights<double>(graph, constants.weights(), {});
   return run_calls<double>(
-      graph, tensors, part, [&](std::size_t kernel, const mil::TensorMap<double>& local) {
+      graph, inputs, weights, part, [&](std::size_t kernel, const mil::TensorMap<double>& local) {
         return mil::evaluate(graph.kernels[kernel].program.main(), local, constants, options);
       });
 }
@@ -118,10 +132,10 @@ StepValues<double> evaluate_step(const nn::StepGraph& graph, const mil::TensorMa
 StepValues<Complex> evaluate_step_perturbed(const nn::StepGraph& graph,
                                             const mil::TensorMap<Complex>& inputs,
                                             mil::ConstantSource& constants,
-                                            const mil::TensorMap<Complex>& weights, StepPart part) {
-  mil::TensorMap<Complex> tensors = inputs;
-  add_weights(graph, constants.weights(), weights, tensors);
-  return run_calls<Complex>(graph, tensors, part,
+                                            const mil::TensorMap<Complex>& perturbed,
+                                            StepPart part) {
+  const auto weights = all_weights<Complex>(graph, constants.weights(), perturbed);
+  return run_calls<Complex>(graph, inputs, weights, part,
                             [&](std::size_t kernel, const mil::TensorMap<Complex>& local) {
                               return mil::evaluate_perturbed(graph.kernels[kernel].program.main(),
                                                              local, constants, weights);
@@ -195,9 +209,8 @@ StepValues<double> run_step_on_engine(engine::Engine& engine, const nn::StepGrap
     named.pack_io = options.pack_io && !graph.kernels[kernel].host;
     return run_on_engine(engine, graph.kernels[kernel].program.main(), local, named);
   };
-  mil::TensorMap<double> tensors = inputs;
-  add_weights(graph, options.weights, {}, tensors);
-  return run_calls<double>(graph, tensors, StepPart::whole, run);
+  const auto weights = all_weights<double>(graph, options.weights, {});
+  return run_calls<double>(graph, inputs, weights, StepPart::whole, run);
 }
 
 LayerCase::LayerCase(nn::ModelConfig model, std::uint32_t seed) : config(std::move(model)) {
@@ -207,14 +220,23 @@ LayerCase::LayerCase(nn::ModelConfig model, std::uint32_t seed) : config(std::mo
   const auto draw = [&](double scale, double offset) {
     return round_to(DType::fp16, offset + scale * uniform(random));
   };
-  const auto graph = nn::layer_step(config, nn::partitions().front().name);
-  for (const nn::ParameterSpec& spec : graph.parameters) {
+  specs_ = nn::model_parameters(config);
+  for (const nn::ParameterSpec& spec : specs_) {
     const bool is_norm = spec.init == nn::Init::ones;
+    // Not a language model's own scale, so small that its attention is hardly more than a mean.
+    const double scale = is_norm ? 0.4 : 1 / std::sqrt(static_cast<double>(spec.shape[1]));
     std::vector<float> values(static_cast<std::size_t>(spec.shape.elements()));
-    for (float& value : values)
-      value = static_cast<float>(is_norm ? draw(0.4, 1) : draw(spec.init_scale, 0));
+    for (float& value : values) value = static_cast<float>(draw(scale, is_norm ? 1 : 0));
     values_.push_back(std::move(values));
     weights.add(spec.name, spec.shape, values_.back());
+  }
+  if (config.is_language_model()) {
+    add_rows();
+    std::uniform_int_distribution<std::int64_t> token(0, config.vocab - 1);
+    for (std::int64_t s = 0; s <= config.seq; ++s)
+      inputs["tokens"].push_back(static_cast<double>(token(random)));
+    inputs["loss_scale"] = {static_cast<double>(config.seq)};
+    return;
   }
   const std::int64_t elements = config.dim * config.seq;
   for (std::int64_t i = 0; i < elements; ++i) {
@@ -224,10 +246,22 @@ LayerCase::LayerCase(nn::ModelConfig model, std::uint32_t seed) : config(std::mo
   inputs["loss_scale"] = {static_cast<double>(elements) / 2};
 }
 
+void LayerCase::add_rows() {
+  for (const nn::ParameterRows& rows : nn::classifier_rows(config)) {
+    const auto& whole = weights.get(rows.parameter);
+    const auto columns = static_cast<std::size_t>(whole.shape[1]);
+    weights.add(rows.name, {rows.count, whole.shape[1]},
+                whole.values.subspan(static_cast<std::size_t>(rows.first) * columns,
+                                     static_cast<std::size_t>(rows.count) * columns));
+  }
+}
+
 mil::TensorMap<double> LayerCase::parameters() const {
   mil::TensorMap<double> result;
-  for (const auto& [name, tensor] : weights.tensors())
-    result[name].assign(tensor.values.begin(), tensor.values.end());
+  for (const nn::ParameterSpec& spec : specs_) {
+    const auto values = weights.get(spec.name).values;
+    result[spec.name].assign(values.begin(), values.end());
+  }
   return result;
 }
 
@@ -265,13 +299,17 @@ double rounding(int operations, std::int64_t terms, DType dtype) {
   return std::sqrt(operations) * (unit_roundoff(dtype) + sums);
 }
 
+std::string loss_name(const nn::StepGraph& graph) {
+  return graph.host_ops.empty() ? graph.loss : "loss";
+}
+
 void expect_close(const StepValues<double>& actual, const StepValues<double>& exact,
                   const nn::StepGraph& graph, double relative, const std::string& what) {
   for (const auto& [name, expected] : exact.gradients) {
     EXPECT_LE(distance(actual.gradients.at(name), expected), relative * norm(expected))
         << name << " " << what;
   }
-  for (const std::string& name : {graph.loss, graph.output, graph.input_gradient}) {
+  for (const std::string& name : {loss_name(graph), graph.output, graph.input_gradient}) {
     const auto& expected = exact.tensors.at(name);
     EXPECT_LE(distance(actual.tensors.at(name), expected), relative * norm(expected))
         << name << " " << what;

@@ -22,8 +22,9 @@ struct StepValues {
 
 enum class StepPart { forward, whole };  // forward: up to the loss, no gradients
 
-// `inputs`: graph.input, graph.target and graph.loss_scale. Real: rounded as declared unless
-// options say otherwise.
+// `inputs`: graph.input, graph.target and graph.loss_scale; of a language model "tokens", seq + 1
+// ids (negative: no token; as a target it does not count), and "loss_scale". Real: rounded as
+// declared unless options say otherwise.
 StepValues<double> evaluate_step(const nn::StepGraph& graph, const mil::TensorMap<double>& inputs,
                                  mil::ConstantSource& constants,
                                  const mil::EvaluateOptions& options = {},
@@ -48,21 +49,26 @@ StepValues<double> run_step_on_engine(engine::Engine& engine, const nn::StepGrap
                                       const mil::TensorMap<double>& inputs,
                                       const engine::CompileOptions& options);
 
-// A model with random weights (norms around 1, not 1) and a random sample, all numbers exact in
-// fp16, so that the element type of the programs does not change the function. The loss scale makes
-// dy = y - target.
+// The loss among a step's tensors.
+std::string loss_name(const nn::StepGraph& graph);
+
+// Layers, or a whole language model, with random weights (norms around 1, not 1) and a random
+// sample, all numbers exact in fp16, so that the element type of the programs does not change the
+// function. The loss scale makes dy = y - target, and the weight of every target 1.
 class LayerCase {
  public:
   LayerCase(nn::ModelConfig config, std::uint32_t seed);
   LayerCase(const LayerCase&) = delete;  // the store points into this object
   LayerCase& operator=(const LayerCase&) = delete;
 
-  nn::ModelConfig config;  // resolved
-  mil::WeightStore weights;
-  mil::TensorMap<double> inputs;              // "x", "target", "loss_scale"
-  mil::TensorMap<double> parameters() const;  // the weights as doubles
+  nn::ModelConfig config;                     // resolved
+  mil::WeightStore weights;                   // parameters and the classifier's rows
+  mil::TensorMap<double> inputs;              // as evaluate_step wants them
+  mil::TensorMap<double> parameters() const;  // as doubles
 
  private:
+  void add_rows();
+  std::vector<nn::ParameterSpec> specs_;
   std::vector<std::vector<float>> values_;
 };
 
