@@ -1,0 +1,40 @@
+// Which format a path is in.
+#include "anemone/model/model_file.h"
+
+#include "anemone/base/file.h"
+#include "anemone/model/hugging_face.h"
+#include "anemone/model/llama2c_file.h"
+
+namespace anemone::model {
+
+namespace fs = std::filesystem;
+
+bool looks_like_model(const fs::path& path) {
+  if (fs::is_directory(path)) return fs::exists(path / "config.json");
+  return fs::is_regular_file(path) && path.extension() == ".bin";
+}
+
+ModelFile read_model(const fs::path& path) {
+  if (!fs::exists(path))
+    throw Error("there is no such model", path.string(),
+                "a llama2.c .bin file, or a folder with config.json");
+  if (!fs::is_directory(path)) {
+    const auto memory = std::make_shared<MappedFile>(path);
+    ModelFile file = parse_llama2c(memory->bytes(), path.string());
+    file.memory = memory;
+    return file;
+  }
+  if (!fs::exists(path / "config.json"))
+    throw Error("the folder has no config.json", path.string(), "a model of Hugging Face's llama");
+  return read_hugging_face(path);
+}
+
+Status write_model(const fs::path& path, ModelFormat format, const nn::ModelConfig& config,
+                   const std::vector<NamedTensor>& tensors) {
+  // "models/tiny/" is models/tiny.
+  const fs::path target = path.has_filename() ? path : path.parent_path();
+  return format == ModelFormat::llama2c ? write_llama2c(target, config, tensors)
+                                        : write_hugging_face(target, config, tensors);
+}
+
+}  // namespace anemone::model
