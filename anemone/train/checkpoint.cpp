@@ -6,8 +6,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
-#include <cstring>
 #include <system_error>
 #include <utility>
 
@@ -22,53 +20,7 @@ namespace fs = std::filesystem;
 constexpr const char* kState = "state.json";
 constexpr const char* kTensors = "tensors.safetensors";
 constexpr const char* kManifest = "manifest.json";
-constexpr const char* kLatest = "LATEST";
-constexpr const char* kPrefix = "step-";
 constexpr const char* kTemporary = ".tmp";  // being written, or being removed
-constexpr const char* kReplaced = ".old";   // complete, but a newer one of its step takes its place
-
-std::string directory_name(std::uint64_t step) { return fmt::format("{}{:08}", kPrefix, step); }
-
-struct FoundDirectory {
-  std::string name;
-  std::uint64_t step = 0;
-  bool replaced = false;
-};
-
-// Reads "step-00000400" or "step-00000400.old".
-std::optional<FoundDirectory> parse_directory_name(std::string name) {
-  if (!name.starts_with(kPrefix)) return std::nullopt;
-  FoundDirectory found;
-  const char* begin = name.data() + std::strlen(kPrefix);
-  const char* end = name.data() + name.size();
-  const auto [rest, error] = std::from_chars(begin, end, found.step);
-  if (error != std::errc() || rest == begin) return std::nullopt;
-  const std::string_view suffix(rest, static_cast<std::size_t>(end - rest));
-  if (!suffix.empty() && suffix != kReplaced) return std::nullopt;
-  found.replaced = !suffix.empty();
-  if (name != directory_name(found.step) + (found.replaced ? kReplaced : "")) return std::nullopt;
-  found.name = std::move(name);
-  return found;
-}
-
-// Every complete-looking checkpoint, the newest first. Names only: nothing is opened.
-std::vector<FoundDirectory> list_checkpoints(const fs::path& directory) {
-  std::vector<FoundDirectory> all;
-  std::error_code error;
-  for (fs::directory_iterator entry(directory, error), end; !error && entry != end;
-       entry.increment(error)) {
-    if (auto found = parse_directory_name(entry->path().filename().string())) {
-      all.push_back(std::move(*found));
-    }
-  }
-  if (error && error != std::errc::no_such_file_or_directory) {
-    throw Error("cannot list: " + error.message(), directory.string());
-  }
-  std::sort(all.begin(), all.end(), [](const FoundDirectory& a, const FoundDirectory& b) {
-    return a.step != b.step ? a.step > b.step : a.replaced < b.replaced;
-  });
-  return all;
-}
 
 // Maps a file of the checkpoint if it is what the manifest says.
 MappedFile verified_file(const fs::path& directory, const Manifest& manifest, const char* name) {
@@ -120,6 +72,20 @@ void remove_stale(const fs::path& directory) {
   for (const fs::path& path : stale) remove_quietly(path);
 }
 
+// A crash between the two renames of a replacement left the one that stepped aside: it takes its
+// name again, so that what names it finds it.
+Status restore_replaced(const fs::path& directory) {
+  const std::vector<FoundCheckpoint> all = list_checkpoints(directory);
+  for (const FoundCheckpoint& found : all) {
+    if (!found.replaced) continue;
+    const std::string name = checkpoint_name(found.step);
+    if (find_named(all, name)->name == name) continue;
+    Status status = rename_durably(directory / found.name, directory / name);
+    if (!status.ok()) return status;
+  }
+  return {};
+}
+
 Status check_space(const fs::path& directory, std::uint64_t needed) {
   constexpr double kMegabyte = 1e6;
   try {
@@ -157,11 +123,15 @@ std::uint64_t CheckpointStore::bytes_needed(const CheckpointContents& contents) 
 Status CheckpointStore::save(const CheckpointContents& contents) {
   if (Status status = ensure_directory(directory_); !status.ok()) return status;
   remove_stale(directory_);
+  if (Status status = restore_replaced(directory_); !status.ok()) return status;
   if (Status status = check_space(directory_, bytes_needed(contents)); !status.ok()) return status;
-  const std::string name = directory_name(contents.step);
+  const std::string name = checkpoint_name(contents.step);
   const fs::path temporary = directory_ / (name + kTemporary);
   Status status = write_directory(contents, temporary);
   if (status.ok()) status = publish(temporary, name);
+  for (const Mark mark : contents.marks) {
+    if (status.ok()) status = write_file_atomically(directory_ / mark_file(mark), name + "\n");
+  }
   if (!status.ok()) {
     remove_stale(directory_);
     return status;
@@ -200,23 +170,49 @@ Status CheckpointStore::publish(const fs::path& temporary, const std::string& na
   std::error_code error;
   if (fs::exists(final_name, error)) {
     // A folder cannot be renamed over another: the old one steps aside, still loadable.
-    const fs::path replaced = directory_ / (name + kReplaced);
+    const fs::path replaced = directory_ / (name + kReplacedSuffix);
     retire(replaced);
     if (Status status = rename_durably(final_name, replaced); !status.ok()) return status;
   }
   if (Status status = rename_durably(temporary, final_name); !status.ok()) return status;
-  return write_file_atomically(directory_ / kLatest, name + "\n");
+  return write_file_atomically(directory_ / kLatestFile, name + "\n");
 }
 
 void CheckpointStore::remove_superseded(std::uint64_t newest) const {
+  std::vector<std::string> marked;
+  for (const Mark mark : kMarks) {
+    if (auto name = read_name(directory_, mark_file(mark))) marked.push_back(std::move(*name));
+  }
   int kept = 0;
-  for (const FoundDirectory& found : list_checkpoints(directory_)) {
-    if (found.step <= newest && !found.replaced && kept < keep_) {
+  for (const FoundCheckpoint& found : list_checkpoints(directory_)) {
+    const bool given_up = found.step > newest || found.replaced;
+    if (!given_up && kept < keep_) {
       ++kept;
-    } else {
+    } else if (given_up || std::find(marked.begin(), marked.end(), found.name) == marked.end()) {
       retire(directory_ / found.name);
     }
   }
+}
+
+Status CheckpointStore::set_mark(Mark mark, std::uint64_t step) {
+  const fs::path file = directory_ / mark_file(mark);
+  const std::string name = checkpoint_name(step);
+  if (find_named(list_checkpoints(directory_), name)) {
+    return read_name(directory_, mark_file(mark)) == name
+               ? Status()
+               : write_file_atomically(file, name + "\n");
+  }
+  std::error_code error;
+  fs::remove(file, error);
+  return status_of(error, file, "remove");
+}
+
+std::optional<LoadedCheckpoint> CheckpointStore::load_marked(Mark mark) const {
+  const auto name = read_name(directory_, mark_file(mark));
+  if (!name) return std::nullopt;
+  const auto found = find_named(list_checkpoints(directory_), *name);
+  if (!found) return std::nullopt;
+  return load(directory_ / found->name);
 }
 
 LoadedCheckpoint CheckpointStore::load(const fs::path& directory) {
@@ -238,25 +234,25 @@ LoadedCheckpoint CheckpointStore::load(const fs::path& directory) {
 }
 
 std::optional<LoadedCheckpoint> CheckpointStore::load_latest() const {
-  std::vector<FoundDirectory> candidates = list_checkpoints(directory_);
+  std::vector<FoundCheckpoint> candidates = list_checkpoints(directory_);
   if (candidates.empty()) return std::nullopt;
   std::vector<std::string> refused;
   try {
-    std::string latest = read_text_file(directory_ / kLatest);
+    std::string latest = read_text_file(directory_ / kLatestFile);
     if (latest.ends_with('\n')) latest.pop_back();
     const auto named =
         std::find_if(candidates.begin(), candidates.end(),
-                     [&](const FoundDirectory& found) { return found.name == latest; });
+                     [&](const FoundCheckpoint& found) { return found.name == latest; });
     if (named == candidates.end()) {
       refused.push_back(fmt::format("{}: names '{}', which is not there",
-                                    (directory_ / kLatest).string(), latest.substr(0, 80)));
+                                    (directory_ / kLatestFile).string(), latest.substr(0, 80)));
     } else {
       std::rotate(candidates.begin(), named, named + 1);
     }
   } catch (const Error& error) {
     refused.emplace_back(error.what());
   }
-  for (const FoundDirectory& candidate : candidates) {
+  for (const FoundCheckpoint& candidate : candidates) {
     try {
       LoadedCheckpoint loaded = load(directory_ / candidate.name);
       loaded.refused = std::move(refused);
@@ -271,7 +267,7 @@ std::optional<LoadedCheckpoint> CheckpointStore::load_latest() const {
 
 Status CheckpointStore::set_aside() {
   fs::path aside = directory_;
-  aside += kReplaced;
+  aside += kReplacedSuffix;
   std::error_code error;
   if (!fs::exists(directory_, error)) return status_of(error, directory_, "look at");
   fs::remove_all(aside, error);

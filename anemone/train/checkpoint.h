@@ -7,11 +7,13 @@
 //     tensors.safetensors  master weights, optimizer state, a half-accumulated gradient
 //     manifest.json        written last: format version, and size and XXH3-128 of each file
 //   RUN/checkpoints/LATEST the name of the newest complete one, replaced atomically
+//   RUN/checkpoints/BEST   likewise, of the one with the lowest validation loss
+//   (checkpoint_names.h)
 //
 // A save writes into step-….tmp beside the final name, syncs every file and the directory, renames,
-// syncs the parent, then replaces LATEST, and only then removes old checkpoints. Loading verifies
-// sizes and hashes before use; a damaged checkpoint is refused with the reason and the one before
-// it is used.
+// syncs the parent, then replaces LATEST and the marks, and only then removes old checkpoints.
+// Loading verifies sizes and hashes before use; a damaged checkpoint is refused with the reason and
+// the one before it is used.
 #pragma once
 
 #include <cstdint>
@@ -21,6 +23,7 @@
 #include <vector>
 
 #include "anemone/base/safetensors.h"
+#include "anemone/train/checkpoint_names.h"
 
 namespace anemone::train {
 
@@ -28,6 +31,7 @@ struct CheckpointContents {
   std::uint64_t step = 0;  // names the directory
   std::string state_json;
   std::vector<NamedTensor> tensors;  // memory must stay unchanged during the save
+  std::vector<Mark> marks = {};      // that name it from now on
 };
 
 struct LoadedCheckpoint {
@@ -39,7 +43,7 @@ struct LoadedCheckpoint {
 
 class CheckpointStore {
  public:
-  // Writes nothing yet. At least one checkpoint is kept.
+  // Writes nothing yet. The `keep` newest are kept, one at least, and those that have a mark.
   CheckpointStore(std::filesystem::path run_directory, int keep);
 
   // Failure (a full disk, …) leaves the previous checkpoint as it was and no half-written files
@@ -51,6 +55,10 @@ class CheckpointStore {
   // The newest checkpoint that verifies; nothing if there is none at all. Throws Error when there
   // are some but all are damaged, naming each reason.
   std::optional<LoadedCheckpoint> load_latest() const;
+  // The checkpoint that has a mark, verified; nothing if none has.
+  std::optional<LoadedCheckpoint> load_marked(Mark mark) const;
+  // Gives a mark to the checkpoint of a step; takes it away where there is no such checkpoint.
+  Status set_mark(Mark mark, std::uint64_t step);
   // One given directory (export --checkpoint, --init); throws Error with the reason.
   static LoadedCheckpoint load(const std::filesystem::path& directory);
 

@@ -8,8 +8,8 @@ namespace anemone::train {
 
 void set_initial_weights(ParameterList& parameters, const RunConfig& config,
                          const std::filesystem::path& init) {
-  if (std::filesystem::is_directory(init)) {
-    parameters.load_values(CheckpointStore::load(init).tensors);
+  if (const auto checkpoint = find_checkpoint(init); checkpoint || is_directory(init)) {
+    parameters.load_values(CheckpointStore::load(checkpoint.value_or(init)).tensors);
   } else if (!init.empty()) {
     parameters.load_values(SafetensorsReader(init));
   } else if (wants_original_weights(config)) {

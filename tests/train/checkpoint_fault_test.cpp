@@ -36,9 +36,12 @@ struct Scenario {
   std::function<void(const fs::path& run)> prepare;
 };
 
-void must_save(const fs::path& run, std::uint64_t step, std::uint64_t seed = 0) {
+void must_save(const fs::path& run, std::uint64_t step, std::uint64_t seed = 0,
+               std::vector<Mark> marks = {}) {
   const SampleCheckpoint sample(step, seed);
-  const Status status = CheckpointStore(run, kKeep).save(sample.contents());
+  CheckpointContents contents = sample.contents();
+  contents.marks = std::move(marks);
+  const Status status = CheckpointStore(run, kKeep).save(contents);
   ASSERT_EQ(status.message, "");
 }
 
@@ -56,6 +59,14 @@ const Scenario kScenarios[] = {
        fs::create_directories(run / "checkpoints/step-00000030.tmp/state.json");
        fs::create_directories(run / "checkpoints/step-00000020.old.tmp");
      }},
+    {"another best one, kept apart",
+     [](const fs::path& run) {
+       must_save(run, 5, 0, {Mark::best});
+       must_save(run, 10);
+       must_save(run, 20);
+     }},
+    {"the best one again",
+     [](const fs::path& run) { must_save(run, kNewStep, /*seed=*/1, {Mark::best}); }},
     {"same step again", [](const fs::path& run) { must_save(run, kNewStep, /*seed=*/1); }},
 };
 
@@ -93,12 +104,28 @@ class CheckpointFault : public ::testing::Test {
   struct NewCheckpoint {
     SampleCheckpoint sample{kNewStep};
     Status save_to(const fs::path& run) const {
-      return CheckpointStore(run, kKeep).save(sample.contents());
+      CheckpointContents contents = sample.contents();
+      contents.marks = {Mark::best};
+      return CheckpointStore(run, kKeep).save(contents);
     }
   };
 
+  // The best one too: that from before or the new one, never none and never a damaged one.
+  void expect_best_usable(const fs::path& run, const fs::path& before, bool saved) {
+    std::optional<LoadedCheckpoint> best;
+    ASSERT_NO_THROW(best = CheckpointStore(run, kKeep).load_marked(Mark::best));
+    if (best && new_one_.sample.difference(*best).empty()) return;
+    EXPECT_FALSE(saved) << "the save succeeded, but another checkpoint is the best";
+    const auto previous = CheckpointStore(before, kKeep).load_marked(Mark::best);
+    ASSERT_EQ(best.has_value(), previous.has_value());
+    if (best) {
+      EXPECT_EQ(best->state_json, previous->state_json);
+    }
+  }
+
   // What was there before, or the new one; the new one for sure if the save said so.
   void expect_usable(const fs::path& run, const fs::path& before, bool saved) {
+    expect_best_usable(run, before, saved);
     std::optional<LoadedCheckpoint> loaded;
     ASSERT_NO_THROW(loaded = CheckpointStore(run, kKeep).load_latest());
     if (loaded && new_one_.sample.difference(*loaded).empty()) return;
@@ -120,9 +147,9 @@ class CheckpointFault : public ::testing::Test {
     for (const auto& entry : fs::directory_iterator(run / "checkpoints")) {
       const std::string name = entry.path().filename().string();
       EXPECT_EQ(name.find(".tmp"), std::string::npos) << name << " stayed behind";
-      checkpoints += name != "LATEST";
+      checkpoints += name.starts_with("step-");
     }
-    EXPECT_LE(checkpoints, kKeep);
+    EXPECT_LE(checkpoints, kKeep + 1);  // the newest, and the best
   }
 
   // Runs `save` with the fault at each call in turn; returns how many there were.

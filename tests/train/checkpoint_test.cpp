@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "anemone/base/file.h"
@@ -82,6 +83,82 @@ TEST(Checkpoint, ReplacesOneOfTheSameStep) {
   ASSERT_EQ(store.save(second.contents()).message, "");
   EXPECT_EQ(second.difference(*store.load_latest()), "");
   EXPECT_EQ(names_in(run.path() / "checkpoints"), (Names{"LATEST", "step-00000010"}));
+}
+
+Status save_marked(CheckpointStore& store, std::uint64_t step, std::vector<Mark> marks) {
+  const SampleCheckpoint sample(step);
+  CheckpointContents contents = sample.contents();
+  contents.marks = std::move(marks);
+  return store.save(contents);
+}
+
+TEST(Checkpoint, KeepsTheBestApartFromTheNewest) {
+  const test::TemporaryDirectory run;
+  CheckpointStore store(run.path(), 2);
+  const fs::path checkpoints = run.path() / "checkpoints";
+  EXPECT_FALSE(store.load_marked(Mark::best).has_value());
+  ASSERT_EQ(save_marked(store, 10, {Mark::best, Mark::good}).message, "");
+  for (const std::uint64_t step : {20, 30, 40}) {
+    ASSERT_EQ(save_marked(store, step, {}).message, "");
+  }
+  EXPECT_EQ(names_in(checkpoints),
+            (Names{"BEST", "GOOD", "LATEST", "step-00000010", "step-00000030", "step-00000040"}));
+  EXPECT_EQ(SampleCheckpoint(10).difference(*store.load_marked(Mark::best)), "");
+  ASSERT_EQ(save_marked(store, 50, {Mark::best}).message, "");
+  EXPECT_EQ(store.load_marked(Mark::best)->directory.filename(), "step-00000050");
+  EXPECT_EQ(store.load_marked(Mark::good)->directory.filename(), "step-00000010");
+  ASSERT_EQ(save_marked(store, 60, {Mark::good}).message, "");
+  EXPECT_EQ(names_in(checkpoints),
+            (Names{"BEST", "GOOD", "LATEST", "step-00000050", "step-00000060"}));
+  // Going on from an earlier step gives up the best one with the other later ones.
+  ASSERT_EQ(save_marked(store, 45, {}).message, "");
+  EXPECT_FALSE(store.load_marked(Mark::best).has_value());
+}
+
+TEST(Checkpoint, MarksAreSetAndTakenAway) {
+  const test::TemporaryDirectory run;
+  CheckpointStore store(run.path(), 2);
+  ASSERT_EQ(save_marked(store, 10, {Mark::best}).message, "");
+  ASSERT_EQ(save_marked(store, 20, {}).message, "");
+  ASSERT_EQ(store.set_mark(Mark::best, 20).message, "");
+  EXPECT_EQ(store.load_marked(Mark::best)->directory.filename(), "step-00000020");
+  ASSERT_EQ(store.set_mark(Mark::best, 15).message, "");
+  EXPECT_FALSE(fs::exists(run.path() / "checkpoints/BEST"));
+  ASSERT_EQ(store.set_mark(Mark::best, 15).message, "");
+}
+
+TEST(Checkpoint, ARunFolderNamesItsBestAndItsLast) {
+  const test::TemporaryDirectory run;
+  CheckpointStore store(run.path(), 2);
+  const auto found = [&](const char* name) {
+    return find_checkpoint(run.path() / name).value_or("").filename();
+  };
+  EXPECT_EQ(find_checkpoint(run.path()), std::nullopt);
+  EXPECT_EQ(find_checkpoint(run.path() / "best"), std::nullopt);
+  EXPECT_EQ(find_checkpoint(""), std::nullopt);
+  ASSERT_EQ(save_marked(store, 10, {}).message, "");
+  EXPECT_EQ(find_checkpoint(run.path())->filename(), "step-00000010");
+  EXPECT_THROW(find_checkpoint(run.path() / "best"), Error);
+  ASSERT_EQ(store.set_mark(Mark::best, 10).message, "");
+  ASSERT_EQ(save_marked(store, 20, {}).message, "");
+  EXPECT_EQ(found("best"), "step-00000010");
+  EXPECT_EQ(found("last"), "step-00000020");
+  EXPECT_EQ(find_checkpoint(run.path())->filename(), "step-00000010");
+  EXPECT_EQ(found("checkpoints/step-00000020"), "step-00000020");
+  // Something of that name that is there is what is meant.
+  fs::create_directory(run.path() / "best");
+  EXPECT_EQ(found("best"), "");
+}
+
+TEST(Checkpoint, ACrashWhileReplacingLosesNoMark) {
+  const test::TemporaryDirectory run;
+  CheckpointStore store(run.path(), 1);
+  const fs::path checkpoints = run.path() / "checkpoints";
+  ASSERT_EQ(save_marked(store, 10, {Mark::best}).message, "");
+  fs::rename(checkpoints / "step-00000010", checkpoints / "step-00000010.old");
+  EXPECT_TRUE(store.load_marked(Mark::best).has_value());
+  ASSERT_EQ(save_marked(store, 20, {}).message, "");
+  EXPECT_EQ(store.load_marked(Mark::best)->directory.filename(), "step-00000010");
 }
 
 TEST(Checkpoint, FindsItsWayWithoutLatest) {
