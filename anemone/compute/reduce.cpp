@@ -7,7 +7,7 @@
 #include <limits>
 
 #include "anemone/base/error.h"
-#include "anemone/compute/slots.h"
+#include "anemone/compute/reduce_columns.h"
 
 namespace anemone::compute {
 namespace {
@@ -67,19 +67,6 @@ void run_rows(const ReducePlan& plan, std::int64_t group, std::int64_t chunk, fl
   }
 }
 
-struct ColumnBlock {
-  PairedWalk::Offsets at;
-  std::int64_t count = 0;
-};
-
-ColumnBlock column_block(const ReducePlan& plan, std::int64_t group) {
-  const int last = plan.kept.rank - 1;
-  const std::int64_t blocks = divide_up(plan.kept.dims[last], plan.width);
-  const std::int64_t column = group % blocks * plan.width;
-  return {plan.kept.at(group / blocks * plan.kept.dims[last] + column),
-          std::min(plan.width, plan.kept.dims[last] - column)};
-}
-
 void store_columns(const ReducePlan& plan, float* slot, const ColumnBlock& block, void* out) {
   if (plan.op == ReduceOp::mean) {
     for (std::int64_t i = 0; i < block.count; ++i) slot[i] = finished(plan, slot[i]);
@@ -94,16 +81,8 @@ void run_columns(const ReducePlan& plan, std::int64_t group, std::int64_t chunk,
   alignas(64) float sum[kSlotStride], slot[kSlotStride];
   std::fill_n(sum, round_up(block.count, kernels::kSlotMultiple), identity(plan.op));
   const std::int64_t begin = chunk * plan.chunk, end = std::min(plan.count, begin + plan.chunk);
-  const std::ptrdiff_t stride = plan.kept.in[plan.kept.rank - 1];
-  for_each_piece(plan.reduced, begin, end - begin,
-                 [&](std::ptrdiff_t offset, std::ptrdiff_t step, std::int64_t, std::int64_t n) {
-                   for (std::int64_t i = 0; i < n; ++i) {
-                     const std::ptrdiff_t from = block.at.in + offset + i * step;
-                     plan.convert->load(plan.in_type, element_at(in, plan.in_type, from), stride,
-                                        slot, block.count);
-                     plan.kernel->accumulate(plan.op, sum, slot, block.count);
-                   }
-                 });
+  for_each_input(plan, block, begin, end, in, slot,
+                 [&] { plan.kernel->accumulate(plan.op, sum, slot, block.count); });
   if (plan.chunks > 1) {
     std::copy_n(sum, block.count, partial + (group * plan.chunks + chunk) * plan.width);
   } else {

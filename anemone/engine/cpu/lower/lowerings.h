@@ -17,6 +17,7 @@ extern const std::span<const Alternative> kSoftmaxAlternatives;
 extern const std::span<const Alternative> kReduceSumAlternatives;
 extern const std::span<const Alternative> kReduceMeanAlternatives;
 extern const std::span<const Alternative> kReduceMaxAlternatives;
+extern const std::span<const Alternative> kLogSumExpAlternatives;
 
 // Whether a product can take factors, a cast and a sum at its end, wherever its operands lie.
 bool conv_folds(const mil::OpContext& op);

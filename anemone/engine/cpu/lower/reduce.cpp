@@ -1,16 +1,20 @@
-// Sums, means and extrema over axes.
+// Sums, means and extrema over axes, and logarithms of sums of exponentials.
 #include "anemone/compute/reduce.h"
 
 #include <fmt/format.h>
 
+#include <utility>
+
+#include "anemone/compute/log_sum_exp.h"
 #include "anemone/engine/cpu/lower/context.h"
 #include "anemone/engine/cpu/lower/lowerings.h"
 
 namespace anemone::cpu {
 namespace {
 
+template <class Plan>
 struct ReduceCall {
-  compute::ReducePlan plan;
+  Plan plan;
   Operand in, out;
 
   void run(const Frame& frame) const {
@@ -42,15 +46,13 @@ Strides result_strides(const Layout& result, int rank, std::uint32_t axes, bool 
   return strides;
 }
 
-template <compute::ReduceOp kOp>
-std::string lower_reduce(LowerContext& context, Step& step) {
+// What is reduced, and where; or why it is not done in fp32.
+std::string describe(LowerContext& context, compute::ReduceSpec& spec) {
   const mil::Value x = context.argument("x");
   const mil::Value result = context.op().results.front();
   if (!is_float(context.dtype(x)) || context.dtype(x) == DType::fp64)
     return std::string(dtype_name(context.dtype(x))) + " is not summed in fp32";
   const mil::OpContext op = context.op_context();
-  compute::ReduceSpec spec;
-  spec.op = kOp;
   spec.shape = context.shape(x);
   spec.axes = reduced_axes(op);
   spec.in_type = context.dtype(x);
@@ -58,24 +60,48 @@ std::string lower_reduce(LowerContext& context, Step& step) {
   spec.out_type = context.dtype(result);
   spec.out_strides = result_strides(context.layout(result), spec.shape.rank(), spec.axes,
                                     op.boolean(op.def().find_param("keep_dims")));
-  ReduceCall call{compute::plan_reduce(spec, context.features()), context.read(x, step),
-                  context.write(result, step)};
-  step.workspace_bytes = call.plan.workspace_bytes();
-  step.implementation =
-      fmt::format("reduce {} {} sums of {}{}", call.plan.kernel->name, call.plan.outputs,
-                  call.plan.count, call.plan.by_columns ? ", side by side" : "");
-  step.call = Call(std::move(call));
+  return {};
+}
+
+template <class Plan>
+void take(LowerContext& context, Step& step, Plan plan, const compute::ReducePlan& walk,
+          const char* sums) {
+  step.workspace_bytes = plan.workspace_bytes();
+  step.implementation = fmt::format("reduce {} {} {} of {}{}", walk.kernel->name, walk.outputs,
+                                    sums, walk.count, walk.by_columns ? ", side by side" : "");
+  const Operand in = context.read(context.argument("x"), step);
+  const Operand out = context.write(context.op().results.front(), step);
+  step.call = Call(ReduceCall<Plan>{std::move(plan), in, out});
+}
+
+template <compute::ReduceOp kOp>
+std::string lower_reduce(LowerContext& context, Step& step) {
+  compute::ReduceSpec spec;
+  spec.op = kOp;
+  if (std::string refusal = describe(context, spec); !refusal.empty()) return refusal;
+  const compute::ReducePlan plan = compute::plan_reduce(spec, context.features());
+  take(context, step, plan, plan, "sums");
+  return {};
+}
+
+std::string lower_log_sum_exp(LowerContext& context, Step& step) {
+  compute::ReduceSpec spec;
+  if (std::string refusal = describe(context, spec); !refusal.empty()) return refusal;
+  const compute::LogSumExpPlan plan = compute::plan_log_sum_exp(spec, context.features());
+  take(context, step, plan, plan.walk, "sums of exponentials");
   return {};
 }
 
 constexpr Alternative kSum[] = {{"reduce", lower_reduce<compute::ReduceOp::sum>}};
 constexpr Alternative kMean[] = {{"reduce", lower_reduce<compute::ReduceOp::mean>}};
 constexpr Alternative kMax[] = {{"reduce", lower_reduce<compute::ReduceOp::max>}};
+constexpr Alternative kLogSumExp[] = {{"reduce", lower_log_sum_exp}};
 
 }  // namespace
 
 const std::span<const Alternative> kReduceSumAlternatives = kSum;
 const std::span<const Alternative> kReduceMeanAlternatives = kMean;
 const std::span<const Alternative> kReduceMaxAlternatives = kMax;
+const std::span<const Alternative> kLogSumExpAlternatives = kLogSumExp;
 
 }  // namespace anemone::cpu
