@@ -16,7 +16,7 @@
 #include "anemone/engine/ane/legalize.h"
 #include "anemone/mil/passes/pack_io.h"
 #include "anemone/mil/verifier.h"
-#include "anemone/nn/layer.h"
+#include "anemone/nn/language_model.h"
 #include "anemone/train/initial_weights.h"
 
 namespace anemone::cli {
@@ -107,10 +107,10 @@ int run(const ExportFlags& flags) {
   const train::RunConfig config = flags.config.load();
   const std::string partition = config.engine.partition.empty() ? "six" : config.engine.partition;
 
-  train::ParameterList parameters(nn::layer_step(config.model, partition).parameters);
+  train::ParameterList parameters(nn::model_step(config.model, partition), train::Holds::values);
   train::set_initial_weights(parameters, config, flags.checkpoint);
   mil::ConstantSource constants(&parameters.weights());
-  for (nn::Kernel& kernel : nn::layer_kernels(config.model, partition)) {
+  for (nn::Kernel& kernel : nn::model_kernels(config.model, partition)) {
     const std::filesystem::path folder = std::filesystem::path(flags.out) / kernel.name;
     (flags.target.empty() ? export_plain : export_legal)(flags, kernel, constants, folder);
   }

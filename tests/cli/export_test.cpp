@@ -130,6 +130,34 @@ TEST_F(ExportCommand, TakesTheWeightsOfAFile) {
   }
 }
 
+// The classifier is the embedding: its rows are in both of its kernels.
+TEST_F(ExportCommand, WritesTheKernelsOfALanguageModel) {
+  const std::vector<std::string> model = {"--set", "model.vocab=9000", "--set", "model.rope=halves",
+                                          "--set", "model.head_dim=8"};
+  ASSERT_EQ(run(model), 0);
+  EXPECT_EQ(kernels(),
+            (Names{"classifier_bwd0", "classifier_bwd1", "l0.ffn_bwd", "l0.fwd_attn", "l0.fwd_ffn",
+                   "l0.qkv_bwd", "l0.sdpa_bwd1", "l0.sdpa_bwd2", "logits0", "logits1"}));
+  const mil::BlobReader blob(out() / "logits1" / "weights" / "embedding.part1.bin");
+  const mil::BlobReader transposed(out() / "classifier_bwd1" / "weights" / "embedding.part1_t.bin");
+  const mil::BlobRecord rows = blob.record(64), columns = transposed.record(64);
+  ASSERT_EQ(rows.data.size(), 4500U * 12 * 2);
+  ASSERT_EQ(columns.data.size(), rows.data.size());
+  for (const std::size_t row : {0, 7, 4499}) {
+    for (std::size_t c = 0; c < 12; ++c) {
+      EXPECT_EQ(load_element(DType::fp16, rows.data.data(), row * 12 + c),
+                load_element(DType::fp16, columns.data.data(), c * 4500 + row));
+    }
+  }
+  std::vector<std::string> legal = model;
+  legal.insert(legal.end(), {"--target", "m4"});
+  ASSERT_EQ(run(legal), 0);
+  for (const std::string& name : kernels()) {
+    Process lint({program_path(), "lint", out() / name / "model.mil", "--target", "m4"});
+    EXPECT_EQ(lint.wait(), 0) << lint.output();
+  }
+}
+
 TEST_F(ExportCommand, MakesNoFolderForNoWeights) {
   ASSERT_EQ(run({}), 0);
   EXPECT_TRUE(fs::exists(out() / "l0.sdpa_bwd2" / "model.mil"));
