@@ -105,9 +105,10 @@ StepValues<T> run_calls(const nn::StepGraph& graph, const mil::TensorMap<T>& inp
     const nn::Call& call = graph.calls[index];
     mil::TensorMap<T> local;
     for (const auto& port : call.inputs) {
-      const auto written = values.tensors.find(port.global);
-      local[port.local] =
-          written != values.tensors.end() ? written->second : weights.at(port.global);
+      auto found = values.tensors.find(port.global);
+      if (found == values.tensors.end())
+        found = values.tensors.emplace(port.global, weights.at(port.global)).first;
+      local[port.local] = found->second;
     }
     mil::TensorMap<T> outputs = run(static_cast<std::size_t>(call.kernel), local);
     for (const auto& port : call.outputs)
