@@ -9,6 +9,7 @@
 
 #include "anemone/base/error.h"
 #include "anemone/nn/blocks.h"
+#include "anemone/nn/decode.h"
 
 namespace anemone::nn {
 namespace {
@@ -62,16 +63,21 @@ mil::Value turn(mil::Builder& b, const ModelConfig& config, mil::Value x, const 
 
 }  // namespace
 
+RopeTurn rope_turn(const ModelConfig& config, std::int64_t position, std::int64_t pair) {
+  const double exponent = static_cast<double>(2 * pair) / static_cast<double>(config.head_dim);
+  const double frequency = std::pow(config.rope_theta, -exponent);
+  const double angle = static_cast<double>(position) * frequency;
+  return {std::cos(angle), std::sin(angle)};
+}
+
 RopeTable rope_table(mil::Builder& b, const ModelConfig& config, DType dtype) {
   const std::int64_t pairs = config.head_dim / 2;
   std::vector<double> cos, sin;
   for (std::int64_t i = 0; i < pairs; ++i) {
-    const double exponent = static_cast<double>(2 * i) / static_cast<double>(config.head_dim);
-    const double frequency = std::pow(config.rope_theta, -exponent);
     for (std::int64_t position = 0; position < config.seq; ++position) {
-      const double angle = static_cast<double>(position) * frequency;
-      cos.push_back(std::cos(angle));
-      sin.push_back(std::sin(angle));
+      const RopeTurn turn = rope_turn(config, position, i);
+      cos.push_back(turn.cos);
+      sin.push_back(turn.sin);
     }
   }
   const Shape shape = {1, pairs, 1, config.seq};
