@@ -1,9 +1,14 @@
 // Chooses the next token from logits.
+//
+// The same logits, options and seed give the same tokens on every machine: no function of the
+// system's mathematics library is asked.
 #pragma once
 
 #include <cstdint>
 #include <span>
 #include <vector>
+
+#include "anemone/base/random.h"
 
 namespace anemone::model {
 
@@ -17,12 +22,22 @@ struct SamplerOptions {
 class Sampler {
  public:
   explicit Sampler(const SamplerOptions& options);  // throws Error for values out of range
+  // Throws Error when no logit is a number.
   std::uint32_t sample(std::span<const float> logits);
 
  private:
+  struct Candidate {
+    float logit;
+    std::uint32_t id;
+    double weight;  // e^((logit - largest) / temperature)
+  };
+  static bool is_before(const Candidate& a, const Candidate& b);
+  void keep_top_k();
+  void keep_top_p();
+
   SamplerOptions options_;
-  std::uint64_t state_;
-  std::vector<std::pair<float, std::uint32_t>> candidates_;
+  SplitMix64 random_;
+  std::vector<Candidate> candidates_;
 };
 
 }  // namespace anemone::model
