@@ -73,19 +73,24 @@ GradientWork::~GradientWork() {
   worker_.join();
 }
 
-int GradientWork::add_product(const std::string& parameter, const Source& dy, const Source& x,
-                              std::span<float> gradient) {
+int GradientWork::add_product(const std::string& parameter, std::int64_t first_row,
+                              const Source& dy, const Source& x, std::span<float> gradient) {
   const Shape &left = dy.port.shape, &right = x.port.shape;
+  const auto size = static_cast<std::int64_t>(gradient.size());
   if (!is_channel_first(left) || !is_channel_first(right) || left[3] != right[3] ||
-      left[1] * right[1] != static_cast<std::int64_t>(gradient.size()))
+      size % right[1] != 0 || first_row < 0 || (first_row + left[1]) * right[1] > size)
     throw Error(fmt::format("the gradient of {} cannot be made of {} and {}", parameter,
                             left.to_string(), right.to_string()));
+  const bool whole = left[1] * right[1] == size;
   Job job;
   job.name = "dW " + parameter;
+  if (!whole) job.name += fmt::format("[{}:{}]", first_row, first_row + left[1]);
+  job.parameter = parameter;
   job.first = dy;
   job.second = x;
   job.plan = compute::plan_gemm(product_spec(dy.port, x.port, precision_));
-  job.gradient = gradient;
+  job.gradient = gradient.subspan(static_cast<std::size_t>(first_row * right[1]),
+                                  static_cast<std::size_t>(left[1] * right[1]));
   job.product = true;
   jobs_.push_back(std::move(job));
   return jobs() - 1;
@@ -98,6 +103,7 @@ int GradientWork::add_direct(const std::string& parameter, const Source& tensor,
         fmt::format("the gradient of {} cannot be {}", parameter, tensor.port.shape.to_string()));
   Job job;
   job.name = "dW " + parameter;
+  job.parameter = parameter;
   job.first = tensor;
   job.copy = plan_read(tensor.port);
   job.gradient = gradient;
@@ -202,7 +208,10 @@ void GradientWork::check_finite(const Job& job) {
   float sum = 0;  // 0 times a non-finite number is NaN
   for (std::size_t column = 0; column < columns; ++column) sum += 0 * job.gradient[column];
   for (std::size_t row = 1; row < rows; ++row) sum += 0 * job.gradient[row * columns];
-  if (!(sum == 0)) non_finite_.store(true, std::memory_order_relaxed);
+  if (sum == 0) return;
+  int none = -1;
+  non_finite_.compare_exchange_strong(none, static_cast<int>(&job - jobs_.data()),
+                                      std::memory_order_relaxed);
 }
 
 void GradientWork::work() {

@@ -45,9 +45,10 @@ class GradientWork {
   GradientWork(const GradientWork&) = delete;
   GradientWork& operator=(const GradientWork&) = delete;
 
-  // gradient[oc, ic] += sum over s of dy[oc, s] * x[ic, s];  dy, x: [1, C, 1, S]. Returns the job.
-  int add_product(const std::string& parameter, const Source& dy, const Source& x,
-                  std::span<float> gradient);
+  // gradient[first_row + oc, ic] += sum over s of dy[oc, s] * x[ic, s];  dy, x: [1, C, 1, S].
+  // `gradient` is the whole parameter's. Returns the job.
+  int add_product(const std::string& parameter, std::int64_t first_row, const Source& dy,
+                  const Source& x, std::span<float> gradient);
   // gradient += tensor, of as many elements.
   int add_direct(const std::string& parameter, const Source& tensor, std::span<float> gradient);
   void start();  // after the last job was added
@@ -57,12 +58,14 @@ class GradientWork {
   void wait_all();
   // The first failure of a job, if any (waits for nothing).
   Status status();
-  // Has every gradient been finite after the jobs that have ended since clear_non_finite()?
-  bool all_finite() const { return !non_finite_.load(std::memory_order_relaxed); }
-  void clear_non_finite() { non_finite_.store(false, std::memory_order_relaxed); }
+  // Of the jobs that have ended since clear_non_finite(), the first after which its gradient was
+  // not finite; -1: none.
+  int first_non_finite() const { return non_finite_.load(std::memory_order_relaxed); }
+  void clear_non_finite() { non_finite_.store(-1, std::memory_order_relaxed); }
 
   int jobs() const { return static_cast<int>(jobs_.size()); }
   bool reads(int job, int surface_index) const;
+  const std::string& parameter(int job) const { return at(job).parameter; }
   const std::string& name(int job) const { return at(job).name; }
   double milliseconds(int job) const { return at(job).milliseconds; }  // of its last run
   std::chrono::steady_clock::time_point began(int job) const { return at(job).began; }
@@ -71,11 +74,11 @@ class GradientWork {
 
  private:
   struct Job {
-    std::string name;
-    Source first, second;    // second: products only
-    compute::GemmPlan plan;  // products
-    compute::CopyPlan copy;  // direct: into fp32, row-major
-    std::span<float> gradient;
+    std::string name, parameter;
+    Source first, second;       // second: products only
+    compute::GemmPlan plan;     // products
+    compute::CopyPlan copy;     // direct: into fp32, row-major
+    std::span<float> gradient;  // what it adds to
     bool product = false;
     bool pending = false;
     double milliseconds = 0;
@@ -103,7 +106,7 @@ class GradientWork {
   std::size_t head_ = 0, count_ = 0;
   bool stopping_ = false;
   Status status_;
-  std::atomic<bool> non_finite_{false};
+  std::atomic<int> non_finite_{-1};
   std::thread worker_;
 };
 

@@ -46,6 +46,8 @@ const char* kind_name(StepPart::Kind kind) {
       return "glue";
     case StepPart::Kind::copies:
       return "copies";
+    case StepPart::Kind::tokens:
+      return "tokens";
     case StepPart::Kind::gradient:
       return "dw";
   }

@@ -21,6 +21,8 @@ namespace anemone::train {
 struct StepResult {
   Status status;    // an engine's failure
   double loss = 0;  // unscaled
+  // What it is the mean of, where samples differ in that: targets that count in a language model.
+  std::int64_t targets = 1;
   bool finite =
       true;  // the loss, and the gradients of the step that are small enough to look at each time
   StepTimes times;
@@ -28,17 +30,20 @@ struct StepResult {
 
 struct RunnerOptions {
   engine::CompileOptions compile;
-  int threads = 0;  // of the host's share, where no pool is given; 0 = what there is
+  int threads = 0;                // of the host's share, where no pool is given; 0 = what there is
+  bool keep_all_tensors = false;  // tensor() gives any of them; takes more memory
 };
 
 // What a part of the last step took, for benchmarks.
 struct StepPart {
-  enum class Kind : std::uint8_t { kernel, glue, copies, gradient };
+  // tokens: host operations on ids.
+  enum class Kind : std::uint8_t { kernel, glue, copies, tokens, gradient };
   Kind kind = Kind::kernel;
   std::string name;
   double flops = 0;  // of matrix products, as usually counted
   double milliseconds = 0;
-  double begin = 0;  // milliseconds since the step began; not of copies, which are spread out
+  // Milliseconds since the step began; not of copies and tokens, which are spread out.
+  double begin = 0;
 };
 
 class StepRunner {
@@ -65,11 +70,13 @@ class StepRunner {
   // Gives the parameters' present values to every program; compile time in milliseconds.
   Status update_weights(double& milliseconds);
 
-  // The first tensor of the last step, in call order, that holds a non-finite number: "l0.dh1,
-  // written by l0.ffn_bwd"; empty if none does.
+  // The first tensor of the last step, in call order, that holds a non-finite number, among those
+  // that nothing has overwritten and the gradients of norms: "l0.dh1, written by l0.ffn_bwd"; else
+  // "the gradient of l0.w1"; empty if none does.
   std::string first_non_finite();
 
   // A tensor of the last step by global name, for tests and diagnosis (row-major, as doubles).
+  // Throws Error for one that is overwritten (RunnerOptions::keep_all_tensors).
   std::vector<double> tensor(std::string_view name);
   std::span<const StepPart> parts();  // of the last step, in order
   // Of a step, in matrix products, without the masked half of attention where the engine skips it.

@@ -11,9 +11,9 @@ WeightSurfaces::WeightSurfaces(const StepPlan& plan,
                                ParameterList& parameters) {
   for (const PlannedWeight& weight : plan.weights) {
     const engine::Port& port = weight.place.port;
-    const std::span<const float> values = parameters.get(weight.parameter).value;
+    const std::span<const float> values = parameters.weights().get(weight.parameter).values;
     ANEMONE_CHECK(static_cast<std::size_t>(port.shape.elements()) == values.size(),
-                  "a kernel takes a parameter with all its elements");
+                  "a kernel takes a parameter, or rows of it, with all its elements");
     places_.push_back({plan_write(port),
                        surfaces[static_cast<std::size_t>(weight.place.surface)].get(),
                        port.offset_bytes, values});

@@ -46,6 +46,7 @@ struct Step {
     train::make_data_source(config, *host)->training(0, sample);
     train::RunnerOptions runner_options;
     runner_options.threads = 1;
+    runner_options.keep_all_tensors = true;
     runner = std::make_unique<train::StepRunner>(std::move(graph), *engine, *host, parameters,
                                                  runner_options);
   }
