@@ -1,6 +1,8 @@
 // The wrapped executable and binding.
 #include "tests/train/fake_engine.h"
 
+#include <thread>
+
 namespace anemone::test {
 
 class FakeBinding final : public engine::Binding {
@@ -73,6 +75,28 @@ class FakeExecutable final : public engine::Executable {
   std::string kernel_;
   std::unique_ptr<engine::Executable> inner_;
 };
+
+class SlowSurface final : public engine::Surface {
+ public:
+  SlowSurface(std::size_t bytes, std::chrono::milliseconds delay)
+      : memory_(bytes), delay_(delay), maker_(std::this_thread::get_id()) {}
+  std::size_t bytes() const override { return memory_.size(); }
+
+ private:
+  std::byte* lock(engine::Access) override {
+    if (std::this_thread::get_id() != maker_) std::this_thread::sleep_for(delay_);
+    return memory_.data();
+  }
+  void unlock(engine::Access) override {}
+  AlignedBuffer memory_;
+  std::chrono::milliseconds delay_;
+  std::thread::id maker_;
+};
+
+std::unique_ptr<engine::Surface> FakeEngine::make_surface(const engine::BufferSpec& spec) {
+  if (background_read.count() == 0) return inner_.make_surface(spec);
+  return std::make_unique<SlowSurface>(spec.bytes, background_read);
+}
 
 int FakeEngine::runs(const std::string& kernel) const {
   const auto found = runs_.find(kernel);

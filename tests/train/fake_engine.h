@@ -2,6 +2,7 @@
 // demand.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -28,6 +29,9 @@ class FakeEngine final : public engine::Engine {
   // Instead of a run or new weights, where it returns a failure. The run's number counts from 0.
   std::function<Status(const std::string& kernel, int run)> on_run;
   std::function<Status(const std::string& kernel)> on_update;
+  // Surfaces made from then on keep a thread that did not make them, a background job, waiting for
+  // so long before it may read.
+  std::chrono::milliseconds background_read{0};
 
   engine::EngineTraits& change_traits() { return traits_; }
   int runs(const std::string& kernel) const;
@@ -39,9 +43,7 @@ class FakeEngine final : public engine::Engine {
   }
   std::unique_ptr<engine::Executable> compile(const mil::Function& function,
                                               const engine::CompileOptions& options) override;
-  std::unique_ptr<engine::Surface> make_surface(const engine::BufferSpec& spec) override {
-    return inner_.make_surface(spec);
-  }
+  std::unique_ptr<engine::Surface> make_surface(const engine::BufferSpec& spec) override;
 
  private:
   friend class FakeExecutable;
