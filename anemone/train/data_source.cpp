@@ -19,13 +19,22 @@ struct SourceRow {
   std::string_view name;
   std::unique_ptr<DataSource> (*make)(const RunConfig&, engine::Engine&, const Poll&);
   bool original_weights;
+  bool tokens;  // for language models; else activations, for layers alone
 };
 
 constexpr SourceRow kSources[] = {
-    {"original", make_original_source, true},
-    {"teacher", make_teacher_source, false},
-    {"pairs", make_pairs_source, false},
+    {"original", make_original_source, true, false},
+    {"teacher", make_teacher_source, false, false},
+    {"pairs", make_pairs_source, false, false},
+    {"tokens", make_tokens_source, false, true},
 };
+
+std::vector<std::string_view> source_names(bool tokens) {
+  std::vector<std::string_view> names;
+  for (const SourceRow& row : kSources)
+    if (row.tokens == tokens) names.push_back(row.name);
+  return names;
+}
 
 const SourceRow& row_of(const RunConfig& config) {
   for (const SourceRow& row : kSources) {
@@ -92,7 +101,14 @@ std::unique_ptr<DataSource> make_original_source(const RunConfig& config, engine
 
 std::unique_ptr<DataSource> make_data_source(const RunConfig& config, engine::Engine& host_engine,
                                              const Poll& poll) {
-  return row_of(config).make(config, host_engine, poll);
+  const SourceRow& row = row_of(config);
+  if (row.tokens != config.model.is_language_model())
+    throw Error(
+        fmt::format("data.source = \"{}\" gives {}, but model.vocab = {} makes a model of {}",
+                    row.name, row.tokens ? "tokens" : "activations", config.model.vocab,
+                    row.tokens ? "layers alone" : "a language"),
+        "", fmt::format("{}", fmt::join(source_names(!row.tokens), ", ")));
+  return row.make(config, host_engine, poll);
 }
 
 std::vector<std::string_view> data_source_names() {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
@@ -53,9 +54,22 @@ class SampleOrder {
   std::vector<std::int64_t> order_;
 };
 
+// Token ids as one long text, cut into sequences: what the sources `tokens` and `text` share.
+struct TokenFiles {
+  std::string what;  // for describe()
+  std::vector<std::filesystem::path> training;
+  std::vector<std::filesystem::path> validation;  // empty: the last part of `training`
+};
+// Throws Error where there are fewer tokens than one sequence has, and for ids outside of the
+// model's vocabulary.
+std::unique_ptr<DataSource> make_window_source(const TokenFiles& files, const RunConfig& config);
+// "a_*.bin,b.bin" as patterns.
+std::vector<std::string> split_patterns(const std::string& text);
+
 // The rows' factories.
 std::unique_ptr<DataSource> make_original_source(const RunConfig&, engine::Engine&, const Poll&);
 std::unique_ptr<DataSource> make_teacher_source(const RunConfig&, engine::Engine&, const Poll&);
 std::unique_ptr<DataSource> make_pairs_source(const RunConfig&, engine::Engine&, const Poll&);
+std::unique_ptr<DataSource> make_tokens_source(const RunConfig&, engine::Engine&, const Poll&);
 
 }  // namespace anemone::train

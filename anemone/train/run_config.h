@@ -16,11 +16,15 @@
 namespace anemone::train {
 
 struct DataConfig {
-  std::string source = "original";  // original, teacher, pairs
+  std::string source = "original";  // original, teacher, pairs, tokens
   std::string path;                 // pairs: a safetensors file with x, y of shape [N, C, S]
+                                    // tokens: files of token ids
   std::int64_t samples = 64;        // teacher: training samples
   std::int64_t held_out = 16;       // teacher, pairs: validation samples
   std::int64_t seed = 42;
+  std::string order = "shuffled";    // or sequential; of tokens
+  double validation_fraction = 0.1;  // the last part of the tokens,
+  std::string validation_path;       // or all tokens of these files
 };
 
 struct TrainConfig {

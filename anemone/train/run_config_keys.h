@@ -72,13 +72,27 @@ void visit_model_keys(Model& m, Visit&& visit) {
 
 template <class Data, class Visit>
 void visit_data_keys(Data& d, Visit&& visit) {
-  visit(
-      Key{"data.source", "original, teacher or pairs", 0, 0, OnResume::fixed, data_source_names()},
-      d.source);
-  visit(Key{"data.path", "pairs: a safetensors file with x and y of shape [N, dim, seq]"}, d.path);
+  visit(Key{"data.source", "original, teacher, pairs or tokens", 0, 0, OnResume::fixed,
+            data_source_names()},
+        d.source);
+  visit(Key{"data.path",
+            "pairs: a safetensors file with x and y of shape [N, dim, seq]; tokens: "
+            "files of token ids, as patterns separated by commas"},
+        d.path);
   visit(Key{"data.samples", "teacher: training samples", 1, kMaxSize}, d.samples);
   visit(Key{"data.held_out", "teacher, pairs: validation samples", 0, kMaxSize}, d.held_out);
   visit(Key{"data.seed", "of the data", 0, kMaxSeed}, d.seed);
+  visit(Key{"data.order",
+            "of sequences of tokens: shuffled anew each epoch, or sequential",
+            0,
+            0,
+            OnResume::fixed,
+            {"shuffled", "sequential"}},
+        d.order);
+  visit(Key{"data.validation_fraction", "tokens: the last part of them, held out", 0, 0.999},
+        d.validation_fraction);
+  visit(Key{"data.validation_path", "tokens: files held out instead, as in data.path"},
+        d.validation_path);
 }
 
 template <class Train, class Visit>

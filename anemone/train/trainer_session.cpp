@@ -13,6 +13,7 @@
 #include "anemone/compute/optimizer.h"
 #include "anemone/engine/engines.h"
 #include "anemone/engine/numerics.h"
+#include "anemone/nn/language_model.h"
 #include "anemone/train/initial_weights.h"
 #include "anemone/train/machine.h"
 #include "anemone/train/schedule.h"
@@ -91,7 +92,7 @@ void Session::prepare() {
   if (options.continues && !loaded)
     throw Error("the checkpoint to go on from is gone", directory->path().string());
   make_engines();
-  nn::StepGraph graph = nn::layer_step(config.model, partition);
+  nn::StepGraph graph = nn::model_step(config.model, partition);
   check_compile_limit(graph);
   parameters = std::make_unique<ParameterList>(graph);
   data = make_data_source(config, *host_engine, [this] { throw_if_stopped(); });
@@ -166,7 +167,7 @@ engine::Support Session::takes_model(const engine::Engine& candidate) const {
   if (candidate.traits().runs_on_host) return {};  // they take everything
   const engine::Support numerics = candidate.supports_options(compile_options(config.engine));
   if (!numerics.ok) return numerics;
-  const nn::StepGraph graph = nn::layer_step(config.model, partition_for(candidate));
+  const nn::StepGraph graph = nn::model_step(config.model, partition_for(candidate));
   for (const nn::Kernel& kernel : graph.kernels) {
     if (kernel.host) continue;
     engine::Support support = candidate.supports(kernel.program.main());
@@ -181,7 +182,7 @@ void Session::check_compile_limit(const nn::StepGraph& graph) const {
   if (compile_limit == 0 || needed <= compile_limit || config.engine.multi_function) return;
   std::string fits;
   for (const nn::Partition& other : nn::partitions()) {
-    const int programs = static_cast<int>(nn::layer_kernels(config.model, other.name).size());
+    const int programs = static_cast<int>(nn::model_kernels(config.model, other.name).size());
     if (programs <= compile_limit)
       fits = fmt::format(", or engine.partition = \"{}\" with {}", other.name, programs);
   }

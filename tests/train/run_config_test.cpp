@@ -145,7 +145,7 @@ TEST(RunConfig, HostileConfigsAreToldWhy) {
        {"3 problems", "c.toml:7: unknown key train.step;", "c.toml:8: train.keep = 0",
         "c.toml:10: unknown key engine.thread;"}},
       {"", {"model.heads=3"}, {"c.toml with model.heads=3", "3 heads do not divide"}},
-      {"", {"model.rope=pairs"}, {"model.rope"}},
+      {"", {"model.rope=spiral"}, {"model.rope"}},
       {"", {"model.batch=2"}, {"model.batch"}},
   };
   for (const BadConfig& bad : cases) {
