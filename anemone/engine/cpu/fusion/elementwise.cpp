@@ -59,13 +59,30 @@ bool is_widening(const GroupGraph& graph, int index) {
   return is_float(from) && dtype_size(from) < dtype_size(result_type(graph, *op).dtype);
 }
 
+// Converts what it reads while it loads it, as arithmetic does.
+bool is_reduction(const GroupGraph& graph, int index) {
+  const mil::Operation* op = single_op(graph, index);
+  if (op == nullptr) return false;
+  switch (op->kind) {
+    case mil::OpKind::reduce_sum:
+    case mil::OpKind::reduce_mean:
+    case mil::OpKind::reduce_max:
+    case mil::OpKind::reduce_log_sum_exp:
+      return true;
+    default:
+      return false;
+  }
+}
+
 void repeat_widenings(GroupGraph& graph) {
   for (std::size_t i = 0; i < graph.groups().size(); ++i) {
     const int index = static_cast<int>(i);
     if (!is_widening(graph, index)) continue;
     const mil::Value result = graph.group(index).outputs.front();
+    const mil::Value source = single_op(graph, index)->arguments.front().front();
     const std::vector<int> readers = graph.readers(result);
     for (const int reader : readers) {
+      if (is_reduction(graph, reader)) graph.rewire(reader, result, source);
       if (!is_math(graph, graph.group(reader))) continue;
       graph.repeat_in(index, reader);
       graph.group(reader).fusion = &fusion_elementwise;
