@@ -156,9 +156,8 @@ void TokenOps::subtract_targets(const Op& op) {
   for (std::size_t s = 0; s < positions(); ++s) {
     const std::int64_t row = std::int64_t{targets_[s]} - op.first_row;
     if (targets_[s] == kNone || row < 0 || row >= port.shape[1]) continue;
-    const std::size_t element = element_of(port, row, s);
-    store_element(port.dtype, data, element,
-                  load_element(port.dtype, data, element) - weight_of(s));
+    store_element(port.dtype, data, element_of(port, row, s),
+                  weight_of(s) * std::expm1(logits_[s] - log_sums_[s]));
   }
 }
 
