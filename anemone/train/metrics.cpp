@@ -29,7 +29,7 @@ std::string times_json(const StepTimes& times) {
 }
 
 // Cuts the file back to `offset`, which must be the end of a line.
-void cut_back(int descriptor, const std::filesystem::path& path, std::uint64_t offset) {
+void cut_file(int descriptor, const std::filesystem::path& path, std::uint64_t offset) {
   struct stat info {};
   if (::fstat(descriptor, &info) != 0) throw system_error("read", path);
   const auto size = static_cast<std::uint64_t>(info.st_size);
@@ -62,7 +62,7 @@ MetricsLog::MetricsLog(std::filesystem::path path, std::uint64_t offset)
   if (descriptor_ < 0) throw system_error("open", path_);
   if (offset == 0) return;
   try {
-    cut_back(descriptor_, path_, offset);
+    cut_file(descriptor_, path_, offset);
   } catch (...) {
     ::close(descriptor_);
     throw;
@@ -97,6 +97,17 @@ void MetricsLog::line(const std::string& json_object) {
   pending_ += '\n';
   // A failure is kept: flush() and sync() report it as long as it lasts.
   [[maybe_unused]] const Status status = flush();
+}
+
+Status MetricsLog::cut_back(std::uint64_t offset) {
+  try {
+    cut_file(descriptor_, path_, offset);
+  } catch (const Error& error) {
+    return Status::failure(error.what());
+  }
+  offset_ = offset;
+  pending_.clear();
+  return {};
 }
 
 Status MetricsLog::flush() {

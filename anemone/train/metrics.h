@@ -39,7 +39,8 @@ struct UpdateRecord {
   double grad_norm = 0;  // global, unscaled
   double learning_rate = 0;
   double loss_scale = 1;
-  std::string skipped;  // why the update was discarded; empty = applied
+  std::string skipped;      // why the update was discarded; empty = applied
+  bool non_finite = false;  // that is why
   StepTimes times;
 };
 
@@ -58,6 +59,9 @@ class MetricsLog {
   void step(const StepRecord& record);
   void update(const UpdateRecord& record);
   void line(const std::string& json_object);  // anything else: run, validation, checkpoint, …
+
+  // Gives up the lines behind `offset`, which must be the end of a line. Failure leaves them.
+  Status cut_back(std::uint64_t offset);
 
   Status flush();                // to the file: fails while a line is pending
   Status sync();                 // to the disk too: call before saving a checkpoint

@@ -40,8 +40,12 @@ struct TrainConfig {
   std::string loss_scale = "dynamic";  // or a number
   double initial_loss_scale = 65536;
   std::int64_t loss_scale_growth_interval = 200;  // good updates before it doubles
-  std::int64_t checkpoint_steps = 100;            // 0 = not by steps
-  double checkpoint_minutes = 5;                  // 0 = not by time
+  // A non-finite number that no smaller loss scale can cure: skip (the update is discarded), stop,
+  // or rollback (to the last checkpoint by steps, with other data).
+  std::string on_nonfinite = "skip";
+  std::int64_t max_rollbacks = 3;       // in a row to the same checkpoint
+  std::int64_t checkpoint_steps = 100;  // 0 = not by steps
+  double checkpoint_minutes = 5;        // 0 = not by time
   std::int64_t keep = 3;
   std::int64_t validate_every = 0;  // updates; 0 = at the end only
   double max_minutes = 0;           // 0 = no limit

@@ -130,6 +130,16 @@ void visit_course_keys(Train& t, Visit&& visit) {
   visit(Key{"train.loss_scale_growth_interval", "good updates before a dynamic loss scale doubles",
             1, kMaxSteps},
         t.loss_scale_growth_interval);
+  visit(Key{"train.on_nonfinite",
+            "what a number does that is not finite at any loss scale: skip, stop or rollback",
+            0,
+            0,
+            OnResume::free,
+            {"skip", "stop", "rollback"}},
+        t.on_nonfinite);
+  visit(Key{"train.max_rollbacks", "in a row to the same checkpoint, before the run stops", 0, 1e6,
+            OnResume::free},
+        t.max_rollbacks);
   visit(Key{"train.checkpoint_steps", "micro-steps between checkpoints; 0 = not by steps", 0,
             kMaxSteps, OnResume::free},
         t.checkpoint_steps);

@@ -192,45 +192,6 @@ void Session::check_compile_limit(const nn::StepGraph& graph) const {
               "engine.compile_limit", fmt::format("at least {}{}", needed, fits));
 }
 
-void Session::start_new() {
-  if (options.resume) message("there is no checkpoint yet: starting from the beginning");
-  set_initial_weights(*parameters, config, options.init);
-  if (!options.init.empty()) message("initial weights from " + options.init.string());
-  const TrainConfig& train = config.train;
-  state.loss_scale.dynamic = train.loss_scale == "dynamic";
-  state.loss_scale.scale =
-      state.loss_scale.dynamic ? train.initial_loss_scale : std::stod(train.loss_scale);
-  state.loss_scale.growth_interval = train.loss_scale_growth_interval;
-  if (const Status status = write_file_atomically(directory->config_path(), to_toml(config));
-      !status.ok())
-    throw Error(status.message);
-}
-
-void Session::resume(LoadedCheckpoint& loaded) {
-  for (const std::string& why : loaded.refused) message("not used: " + why);
-  const std::string where = loaded.directory.string();
-  state = parse_trainer_state(loaded.state_json, where + "/state.json");
-  const RunConfig before = parse_run_config(state.config, where + "/state.json", {});
-  const std::vector<std::string> conflicts = resume_conflicts(before, config);
-  if (!conflicts.empty())
-    throw Error(fmt::format("this is another run: {}", fmt::join(conflicts, "; ")), where,
-                "the same config; a new run goes to another --out");
-  parameters->load(loaded.tensors, /*with_gradient=*/state.accumulated > 0);
-  state.loss_scale.dynamic = config.train.loss_scale == "dynamic";
-  state.loss_scale.growth_interval = config.train.loss_scale_growth_interval;
-  ++state.restarts;
-  wall_before = state.wall_seconds;
-  saved = {state.step, state.update, state.validation_due};
-  report_environment_changes(state.environment);
-  message(fmt::format("resuming after {} and {}, from {}", counted(state.step, "step"),
-                      counted(state.update, "update"), where));
-  if (const std::string change = describe_schedule_change(before.train, config.train, state.adam_t);
-      !change.empty())
-    message(change);
-  if (state.step >= static_cast<std::uint64_t>(config.train.steps))
-    message(fmt::format("train.steps = {} in all: nothing is left to do", config.train.steps));
-}
-
 void Session::compile(nn::StepGraph graph) {
   RunnerOptions runner_options;
   runner_options.compile = compile_options(config.engine);
@@ -261,31 +222,6 @@ void Session::open_metrics(bool resumed) {
   line["environment"] = environment();
   if (!resumed) line["config"] = to_toml(config);
   metrics->line(line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
-}
-
-Status Session::save() {
-  const Clock::time_point start = Clock::now();
-  if (Status status = metrics->sync(); !status.ok()) return status;
-  state.metrics_offset = metrics->offset();
-  state.wall_seconds = wall_before + seconds_since(started);
-  if (Status status = runner->finish_gradients(); !status.ok()) return status;
-  CheckpointContents contents;
-  contents.step = state.step;
-  contents.state_json = to_json(state);
-  contents.tensors = parameters->tensors(/*with_gradient=*/state.accumulated > 0);
-  const Status status = checkpoints->save(contents);
-  state.checkpoint_seconds += seconds_since(start);
-  if (status.ok()) saved = {state.step, state.update, state.validation_due};
-  return status;
-}
-
-bool Session::is_saved() const {
-  return saved.step == state.step && saved.update == state.update &&
-         saved.validation_due == state.validation_due;
-}
-
-std::string Session::describe_saved() const {
-  return saved.step == 0 ? "no checkpoint" : fmt::format("the checkpoint of step {}", saved.step);
 }
 
 void Session::clear_gradients() { compute::fill_zero(*pool, parameters->gradients()); }

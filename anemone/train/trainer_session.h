@@ -40,6 +40,11 @@ struct Session {
 
   Status save();  // a checkpoint of the present state
   bool is_saved() const;
+  // Is the present state one that train.on_nonfinite = "rollback" goes back to, once it is saved?
+  bool is_rollback_point() const;
+  // Back to the last such checkpoint, with the data that follows the present step; programs need
+  // new weights then.
+  Status go_back();
   std::string describe_saved() const;  // "the checkpoint of step 100"
   void clear_gradients();
   Report make_report() const;
@@ -55,6 +60,8 @@ struct Session {
   struct Saved {
     std::uint64_t step = 0, update = 0;
     bool validation_due = false;
+    std::uint64_t data_offset = 0;
+    bool operator==(const Saved&) const = default;
   } saved;                 // the newest checkpoint; step 0 = none
   double wall_before = 0;  // seconds, by the processes before
   int compile_limit = 0;   // 0 = none
@@ -75,6 +82,7 @@ struct Session {
 
  private:
   void prepare();
+  bool has_best_here() const;
   void throw_if_stopped() const;
   void make_engines();
   std::string partition_for(const engine::Engine& candidate) const;

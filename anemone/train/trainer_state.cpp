@@ -12,7 +12,8 @@
 namespace anemone::train {
 namespace {
 
-constexpr std::int64_t kStateVersion = 1;
+// A field that came with a later version has its default in states of the versions before.
+constexpr std::int64_t kStateVersion = 2;
 
 template <class State, class Visit>
 void visit_fields(State& state, Visit&& visit) {
@@ -28,6 +29,11 @@ void visit_fields(State& state, Visit&& visit) {
   visit("loss_scale_good_updates", state.loss_scale.good_updates);
   visit("validation_due", state.validation_due);
   visit("metrics_offset", state.metrics_offset);
+  visit("best_loss", state.best_loss, 2);
+  visit("best_step", state.best_step, 2);
+  visit("data_offset", state.data_offset, 2);
+  visit("rollbacks", state.rollbacks, 2);
+  visit("rollbacks_in_row", state.rollbacks_in_row, 2);
   visit("restarts", state.restarts);
   visit("compiles", state.compiles);
   visit("wall_seconds", state.wall_seconds);
@@ -43,7 +49,7 @@ void visit_fields(State& state, Visit&& visit) {
 std::string to_json(const TrainerState& state) {
   nlohmann::ordered_json json;
   json["version"] = kStateVersion;
-  visit_fields(state, [&](const char* name, const auto& value) {
+  visit_fields(state, [&](const char* name, const auto& value, std::int64_t = 1) {
     // JSON has no NaN and no infinity: they are strings, as in metrics.jsonl.
     if constexpr (std::is_same_v<std::decay_t<decltype(value)>, double>) {
       json[name] = nlohmann::ordered_json::parse(json_number(value));
@@ -59,10 +65,11 @@ TrainerState parse_trainer_state(const std::string& text, const std::string& whe
   try {
     const nlohmann::json json = nlohmann::json::parse(text);
     const auto version = json.at("version").get<std::int64_t>();
-    if (version != kStateVersion)
+    if (version < 1 || version > kStateVersion)
       throw Error(fmt::format("the state has version {}", version), where,
-                  fmt::format("version {}", kStateVersion));
-    visit_fields(state, [&](const char* name, auto& value) {
+                  fmt::format("version 1 to {}", kStateVersion));
+    visit_fields(state, [&](const char* name, auto& value, std::int64_t since = 1) {
+      if (since > version) return;
       using Value = std::decay_t<decltype(value)>;
       const nlohmann::json& field = json.at(name);
       if constexpr (std::is_same_v<Value, double>) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <string>
 
@@ -21,6 +22,11 @@ struct TrainerState {
   LossScale loss_scale;
   bool validation_due = false;  // an update was followed by a checkpoint before its validation
   std::uint64_t metrics_offset = 0;
+  // The lowest validation loss after an update, and where; step 0 = none yet.
+  double best_loss = std::numeric_limits<double>::infinity();
+  std::uint64_t best_step = 0;
+  // Rollbacks (train.on_nonfinite): step s takes the data of step s + data_offset.
+  std::uint64_t data_offset = 0, rollbacks = 0, rollbacks_in_row = 0;
 
   std::uint64_t restarts = 0, compiles = 0;
   double wall_seconds = 0, train_seconds = 0, compile_seconds = 0, checkpoint_seconds = 0;

@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <limits>
+#include <nlohmann/json.hpp>
 
 #include "anemone/base/error.h"
 
@@ -23,6 +24,9 @@ TrainerState sample_state() {
   state.loss_scale.good_updates = 5;
   state.validation_due = true;
   state.metrics_offset = 4242;
+  state.best_loss = 1.25;
+  state.best_step = 96;
+  state.data_offset = 3;
   state.wall_seconds = 1e-300;
   state.config = "[model]\ndim = 8\n";
   state.environment = {{"isa", "avx512"}, {"threads", "2"}};
@@ -48,6 +52,20 @@ TEST(TrainerState, KeepsWhatIsNotFinite) {
   }
   state.loss_sum = std::nan("");
   EXPECT_TRUE(std::isnan(parse_trainer_state(to_json(state), "state.json").loss_sum));
+}
+
+TEST(TrainerState, AnOlderVersionLacksWhatCameLater) {
+  nlohmann::json old = nlohmann::json::parse(to_json(sample_state()));
+  old["version"] = 1;
+  for (const char* name :
+       {"best_loss", "best_step", "data_offset", "rollbacks", "rollbacks_in_row"})
+    old.erase(name);
+  const TrainerState state = parse_trainer_state(old.dump(), "state.json");
+  EXPECT_EQ(state.update, 7U);
+  EXPECT_TRUE(std::isinf(state.best_loss));
+  EXPECT_EQ(state.data_offset, 0U);
+  old["version"] = 2;
+  EXPECT_THROW(parse_trainer_state(old.dump(), "state.json"), Error);
 }
 
 TEST(TrainerState, EveryTruncationIsRefused) {

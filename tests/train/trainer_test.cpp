@@ -294,7 +294,7 @@ TEST_F(Trainer, AFailingCheckpointIsReportedAndTrainingGoesOn) {
 }
 
 TEST_F(Trainer, AFailingLastCheckpointFailsTheRun) {
-  RunCase run;
+  RunCase run({"train.validate_every=0"});
   run.options.on_progress = [&](const train::Progress& progress) {
     if (progress.step == 16) std::ofstream(run.options.out / "checkpoints") << "in the way";
   };

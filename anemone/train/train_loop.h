@@ -1,0 +1,61 @@
+// The loop of a training run: steps, updates, what follows an update, and when it must stop. Its
+// parts are files of their own: trainer.cpp (steps, checkpoints, stopping), train_loop_update.cpp
+// (gradient, weights), train_loop_nonfinite.cpp (what a non-finite number leads to),
+// train_loop_validation.cpp.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "anemone/train/trainer_session.h"
+
+namespace anemone::train {
+
+class TrainLoop {
+ public:
+  explicit TrainLoop(Session& session);
+  TrainResult run();
+
+ private:
+  std::uint64_t total_steps() const { return static_cast<std::uint64_t>(config_.steps); }
+  std::uint64_t accumulate() const { return static_cast<std::uint64_t>(config_.accumulate); }
+
+  void end(Outcome outcome, std::string message) {
+    ended_ = true;
+    result_.outcome = outcome;
+    result_.message = std::move(message);
+  }
+
+  bool must_stop();
+  void micro_step();
+  void report_progress(double loss, double milliseconds);
+  void checkpoint_if_due();
+  bool save_or_fail();
+
+  void update();
+  void take_gradient(UpdateRecord& record);
+  void give_new_weights(UpdateRecord& record);
+  bool compile_weights(double& milliseconds);
+
+  void note_non_finite();
+  // After a discarded update: whether it was one that train.on_nonfinite is about, and if so what
+  // it says. True if the run goes on as if nothing happened.
+  bool take_discarded(const UpdateRecord& record);
+  bool loss_scale_may_cure(const UpdateRecord& record) const;
+  void roll_back(const UpdateRecord& record);
+
+  void follow_up();  // what an update made due
+  void validate();
+  void note_best(double loss);
+
+  Session& s_;
+  const TrainConfig& config_;
+  std::uint64_t start_step_;
+  Clock::time_point start_ = Clock::now();
+  Clock::time_point saved_at_ = Clock::now();
+  bool ended_ = false;
+  bool rolled_back_ = false;  // by the last update
+  TrainResult result_;
+};
+
+}  // namespace anemone::train

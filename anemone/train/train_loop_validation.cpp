@@ -1,0 +1,49 @@
+// What an update makes due: validation, and whether its loss is the best so far.
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "anemone/base/counted.h"
+#include "anemone/train/json_number.h"
+#include "anemone/train/train_loop.h"
+
+namespace anemone::train {
+
+void TrainLoop::follow_up() {
+  if (!ended_ && s_.state.validation_due) validate();
+}
+
+void TrainLoop::validate() {
+  const Clock::time_point start = Clock::now();
+  double sum = 0;
+  for (std::int64_t index = 0; index < s_.data->held_out(); ++index) {
+    // What is due stays due: it is done again after the resume.
+    if (s_.signal() != 0 && must_stop()) return;
+    s_.data->validation(index, s_.sample);
+    const StepResult step = s_.runner->run(s_.sample, 1, /*accumulate=*/false);
+    if (!step.status.ok()) {
+      end(Outcome::failed, step.status.message);
+      return;
+    }
+    sum += step.loss;
+  }
+  s_.state.validation_due = false;
+  const double loss = sum / static_cast<double>(s_.data->held_out());
+  s_.metrics->line(
+      fmt::format(R"({{"type":"validation","step":{},"update":{},"samples":{},"loss":{},"ms":{}}})",
+                  s_.state.step, s_.state.update, s_.data->held_out(), json_number(loss),
+                  json_number(1e3 * seconds_since(start))));
+  note_best(loss);
+  s_.message(
+      fmt::format("validation loss {:.8f} after {}", loss, counted(s_.state.update, "update")));
+}
+
+// Of trained weights: those a run begins with are no result.
+void TrainLoop::note_best(double loss) {
+  TrainerState& state = s_.state;
+  if (state.update == 0 || !(loss < state.best_loss)) return;
+  state.best_loss = loss;
+  state.best_step = state.step;
+}
+
+}  // namespace anemone::train

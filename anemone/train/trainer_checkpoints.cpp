@@ -1,0 +1,128 @@
+// What connects a process with those before and after it: starting, resuming, saving, and going
+// back to a checkpoint within a run.
+#include <fmt/format.h>
+
+#include "anemone/base/counted.h"
+#include "anemone/base/file.h"
+#include "anemone/train/initial_weights.h"
+#include "anemone/train/schedule.h"
+#include "anemone/train/trainer_session.h"
+
+namespace anemone::train {
+namespace {
+
+Session::Saved saved_of(const TrainerState& state) {
+  return {state.step, state.update, state.validation_due, state.data_offset};
+}
+
+}  // namespace
+
+void Session::start_new() {
+  if (options.resume) message("there is no checkpoint yet: starting from the beginning");
+  set_initial_weights(*parameters, config, options.init);
+  if (!options.init.empty()) message("initial weights from " + options.init.string());
+  const TrainConfig& train = config.train;
+  state.loss_scale.dynamic = train.loss_scale == "dynamic";
+  state.loss_scale.scale =
+      state.loss_scale.dynamic ? train.initial_loss_scale : std::stod(train.loss_scale);
+  state.loss_scale.growth_interval = train.loss_scale_growth_interval;
+  if (const Status status = write_file_atomically(directory->config_path(), to_toml(config));
+      !status.ok())
+    throw Error(status.message);
+}
+
+void Session::resume(LoadedCheckpoint& loaded) {
+  for (const std::string& why : loaded.refused) message("not used: " + why);
+  const std::string where = loaded.directory.string();
+  state = parse_trainer_state(loaded.state_json, where + "/state.json");
+  const RunConfig before = parse_run_config(state.config, where + "/state.json", {});
+  const std::vector<std::string> conflicts = resume_conflicts(before, config);
+  if (!conflicts.empty())
+    throw Error(fmt::format("this is another run: {}", fmt::join(conflicts, "; ")), where,
+                "the same config; a new run goes to another --out");
+  parameters->load(loaded.tensors, /*with_gradient=*/state.accumulated > 0);
+  state.loss_scale.dynamic = config.train.loss_scale == "dynamic";
+  state.loss_scale.growth_interval = config.train.loss_scale_growth_interval;
+  ++state.restarts;
+  wall_before = state.wall_seconds;
+  saved = saved_of(state);
+  // A kill between LATEST and BEST, or a damaged checkpoint, leaves another one named.
+  if (const Status status = checkpoints->set_mark(Mark::best, state.best_step); !status.ok())
+    message("BEST may name another checkpoint: " + status.message);
+  report_environment_changes(state.environment);
+  message(fmt::format("resuming after {} and {}, from {}", counted(state.step, "step"),
+                      counted(state.update, "update"), where));
+  if (const std::string change = describe_schedule_change(before.train, config.train, state.adam_t);
+      !change.empty())
+    message(change);
+  if (state.step >= static_cast<std::uint64_t>(config.train.steps))
+    message(fmt::format("train.steps = {} in all: nothing is left to do", config.train.steps));
+}
+
+Status Session::save() {
+  const Clock::time_point start = Clock::now();
+  if (Status status = metrics->sync(); !status.ok()) return status;
+  state.metrics_offset = metrics->offset();
+  state.wall_seconds = wall_before + seconds_since(started);
+  if (Status status = runner->finish_gradients(); !status.ok()) return status;
+  CheckpointContents contents;
+  contents.step = state.step;
+  contents.state_json = to_json(state);
+  contents.tensors = parameters->tensors(/*with_gradient=*/state.accumulated > 0);
+  if (has_best_here()) contents.marks.push_back(Mark::best);
+  if (is_rollback_point()) contents.marks.push_back(Mark::good);
+  const Status status = checkpoints->save(contents);
+  state.checkpoint_seconds += seconds_since(start);
+  if (status.ok()) saved = saved_of(state);
+  return status;
+}
+
+bool Session::is_saved() const { return saved == saved_of(state); }
+
+bool Session::has_best_here() const { return state.best_step > 0 && state.best_step == state.step; }
+
+// By steps and by validation only, never by time: where a rollback leads must not depend on clocks.
+bool Session::is_rollback_point() const {
+  const auto every = static_cast<std::uint64_t>(config.train.checkpoint_steps);
+  const bool by_steps = every != 0 && state.step > 0 && state.step % every == 0;
+  return by_steps || has_best_here();
+}
+
+std::string Session::describe_saved() const {
+  return saved.step == 0 ? "no checkpoint" : fmt::format("the checkpoint of step {}", saved.step);
+}
+
+Status Session::go_back() {
+  std::optional<LoadedCheckpoint> loaded;
+  try {
+    loaded = checkpoints->load_marked(Mark::good);
+    if (!loaded) return Status::failure("there is no checkpoint to go back to yet");
+    if (Status status = runner->finish_gradients(); !status.ok()) return status;
+    TrainerState then =
+        parse_trainer_state(loaded->state_json, (loaded->directory / "state.json").string());
+    then.data_offset = state.step + state.data_offset - then.step;
+    then.rollbacks = state.rollbacks + 1;
+    then.rollbacks_in_row = state.rollbacks_in_row + 1;
+    // What has been spent is spent.
+    then.skipped_updates = state.skipped_updates;
+    then.restarts = state.restarts;
+    then.compiles = state.compiles;
+    then.train_seconds = state.train_seconds;
+    then.compile_seconds = state.compile_seconds;
+    then.checkpoint_seconds = state.checkpoint_seconds;
+    then.config = state.config;
+    then.environment = state.environment;
+    then.loss_scale.dynamic = state.loss_scale.dynamic;
+    then.loss_scale.growth_interval = state.loss_scale.growth_interval;
+    parameters->load(loaded->tensors, /*with_gradient=*/then.accumulated > 0);
+    if (then.accumulated == 0) clear_gradients();
+    state = std::move(then);
+  } catch (const Error& error) {
+    return Status::failure(error.what());
+  }
+  if (const Status status = metrics->cut_back(state.metrics_offset); !status.ok())
+    message("the lines of the steps given up stay in the metrics: " + status.message);
+  return {};
+}
+
+}  // namespace anemone::train
