@@ -1,10 +1,7 @@
 // XXH3-128 by libxxhash.
 #include "anemone/base/hash.h"
 
-#include <fmt/format.h>
 #include <xxhash.h>
-
-#include <iterator>
 
 #include "anemone/base/error.h"
 
@@ -20,9 +17,11 @@ namespace {
 std::string to_hex(XXH128_hash_t hash) {
   XXH128_canonical_t canonical;
   XXH128_canonicalFromHash(&canonical, hash);
+  constexpr char kDigits[] = "0123456789abcdef";
   std::string text;
   for (const unsigned char byte : canonical.digest) {
-    fmt::format_to(std::back_inserter(text), "{:02x}", byte);
+    text += kDigits[byte >> 4];
+    text += kDigits[byte & 15];
   }
   return text;
 }

@@ -8,7 +8,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
-#include <iterator>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -25,7 +25,7 @@ template <class T>
 void append_integer(std::string& out, const std::byte* data) {
   T value;
   std::memcpy(&value, data, sizeof value);
-  fmt::format_to(std::back_inserter(out), "{}", value);
+  out += std::to_string(value);
 }
 
 void append_element(std::string& out, DType type, const std::byte* data) {
@@ -92,8 +92,7 @@ class Printer {
         if (type.shape.rank() == 0 && bare_scalars_) {
           out_ += dtype_name(type.dtype);
         } else {
-          fmt::format_to(std::back_inserter(out_), "tensor<{}, {}>", dtype_name(type.dtype),
-                         type.shape.to_string());
+          out_ += fmt::format("tensor<{}, {}>", dtype_name(type.dtype), type.shape.to_string());
         }
         return;
       case Type::Kind::list:
@@ -124,7 +123,7 @@ class Printer {
     put_type(Type::tensor(DType::string));
     out_ += "(" + quote(ref.path) + "), offset = ";
     put_type(Type::tensor(DType::uint64));
-    fmt::format_to(std::back_inserter(out_), "({}))", ref.offset);
+    out_ += fmt::format("({}))", ref.offset);
   }
 
   // Elements in nested brackets, one level per dimension; `next` counts the elements written.
@@ -190,7 +189,7 @@ class Printer {
   void put_attributes(const std::vector<const NamedAttribute*>& attributes, const Constant* val) {
     std::string_view separator = "";
     const auto put_name = [&](std::string_view name) {
-      fmt::format_to(std::back_inserter(out_), "{}{} = ", separator, name);
+      out_ += fmt::format("{}{} = ", separator, name);
       separator = ", ";
     };
     const auto put_val = [&] {
@@ -230,8 +229,7 @@ class Printer {
     std::string_view separator = "";
     for (const std::size_t i : order) {
       const bool tuple = params[i].arity == Arity::variadic;
-      fmt::format_to(std::back_inserter(out_), "{}{} = {}", separator, params[i].name,
-                     tuple ? "(" : "");
+      out_ += fmt::format("{}{} = {}", separator, params[i].name, tuple ? "(" : "");
       separator = ", ";
       for (std::size_t j = 0; j < op.arguments[i].size(); ++j) {
         if (j > 0) out_ += ", ";
