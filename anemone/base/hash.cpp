@@ -1,7 +1,10 @@
 // XXH3-128 by libxxhash.
 #include "anemone/base/hash.h"
 
+#include <fmt/format.h>
 #include <xxhash.h>
+
+#include <iterator>
 
 #include "anemone/base/error.h"
 
@@ -17,11 +20,9 @@ namespace {
 std::string to_hex(XXH128_hash_t hash) {
   XXH128_canonical_t canonical;
   XXH128_canonicalFromHash(&canonical, hash);
-  constexpr char kDigits[] = "0123456789abcdef";
   std::string text;
   for (const unsigned char byte : canonical.digest) {
-    text += kDigits[byte >> 4];
-    text += kDigits[byte & 15];
+    fmt::format_to(std::back_inserter(text), "{:02x}", byte);
   }
   return text;
 }
