@@ -2,7 +2,6 @@
 #pragma once
 
 #include "anemone/kernels/gemv/gemv.h"
-#include "anemone/kernels/simd/math.h"
 #include "anemone/kernels/simd/simd.h"
 #include "anemone/kernels/simd/typed.h"
 
@@ -70,37 +69,38 @@ ANEMONE_INLINE void all_columns(const GemvArgs& args) {
   if (lane < args.lanes) columns<T, 1, 4, true>(args, lane, args.lanes - lane);
 }
 
-// ---- by rows: a sum over each row, several rows at a time ----
+// ---- by rows: kLanes rows at a time, whose sums over lanes are one transposition ----
 
-template <class T, int Rows>
-ANEMONE_INLINE void rows(const GemvArgs& args, std::ptrdiff_t first) {
+template <class T, bool Whole>
+ANEMONE_INLINE void rows(const GemvArgs& args, std::ptrdiff_t first, std::ptrdiff_t count) {
   const T* from = static_cast<const T*>(args.matrix) + first * args.stride;
-  Float sum[Rows];
+  Float sum[kLanes];
   ANEMONE_UNROLL
-  for (int row = 0; row < Rows; ++row) sum[row] = broadcast(0);
-  std::ptrdiff_t p = 0;
-  for (; p + kLanes <= args.depth; p += kLanes) {
-    const Float x = load(args.x + p);
+  for (int row = 0; row < kLanes; ++row) sum[row] = broadcast(0);
+  for (std::ptrdiff_t p = 0; p < args.depth; p += kLanes) {
+    const std::ptrdiff_t depths = args.depth - p < kLanes ? args.depth - p : kLanes;
+    const Float x = depths == kLanes ? load(args.x + p) : load_partial(args.x + p, depths, 0);
     ANEMONE_UNROLL
-    for (int row = 0; row < Rows; ++row)
-      sum[row] = fma(load_vector(from + row * args.stride + p), x, sum[row]);
+    for (int row = 0; row < kLanes; ++row) {
+      if (!Whole && row >= count) break;
+      const T* at = from + row * args.stride + p;
+      sum[row] = fma(depths == kLanes ? load_vector(at) : load_vector(at, depths), x, sum[row]);
+    }
   }
-  if (const std::ptrdiff_t rest = args.depth - p; rest > 0) {
-    const Float x = load_partial(args.x + p, rest, 0);
-    ANEMONE_UNROLL
-    for (int row = 0; row < Rows; ++row)
-      sum[row] = fma(load_vector(from + row * args.stride + p, rest), x, sum[row]);
-  }
+  transpose_square(sum);
   ANEMONE_UNROLL
-  for (int row = 0; row < Rows; ++row) args.y[first + row] = sum_lanes(sum[row]);
+  for (int apart = kLanes / 2; apart > 0; apart /= 2) {
+    ANEMONE_UNROLL
+    for (int row = 0; row < apart; ++row) sum[row] = add(sum[row], sum[row + apart]);
+  }
+  store(args.y + first, sum[0]);
 }
 
 template <class T>
 ANEMONE_INLINE void all_rows(const GemvArgs& args) {
-  constexpr int kTogether = 8;
   std::ptrdiff_t row = 0;
-  for (; row + kTogether <= args.lanes; row += kTogether) rows<T, kTogether>(args, row);
-  for (; row < args.lanes; ++row) rows<T, 1>(args, row);
+  for (; row + kLanes <= args.lanes; row += kLanes) rows<T, true>(args, row, kLanes);
+  if (row < args.lanes) rows<T, false>(args, row, args.lanes - row);
 }
 
 }  // namespace
