@@ -5,9 +5,11 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <vector>
 
 #include "anemone/base/aligned_buffer.h"
 #include "anemone/kernels/peak/peak.h"
+#include "anemone/kernels/reduce/reduce.h"
 
 namespace anemone::compute {
 namespace {
@@ -79,6 +81,26 @@ double copy_bandwidth(ThreadPool& pool) {
 }
 
 }  // namespace
+
+double measure_read_bandwidth(ThreadPool& pool, const CpuFeatures& features) {
+  constexpr std::size_t kBytes = std::size_t{256} << 20, kChunk = std::size_t{1} << 18;
+  constexpr int kPasses = 6;
+  const kernels::ReduceKernel& kernel = kernels::pick_reduce(features);
+  AlignedBuffer memory(kBytes);
+  std::vector<float> sums(kBytes / kChunk);
+  double best = 0;
+  for (int pass = 0; pass < kPasses; ++pass) {
+    const double time = seconds([&] {
+      pool.run(static_cast<int>(sums.size()), [&](int task, int) {
+        const auto at = static_cast<std::size_t>(task);
+        const auto* from = reinterpret_cast<const float*>(memory.data() + at * kChunk);
+        sums[at] = kernel.reduce(kernels::ReduceOp::sum, from, kChunk / sizeof(float));
+      });
+    });
+    best = std::max(best, static_cast<double>(kBytes) / time);
+  }
+  return best;
+}
 
 Peak measure_peak(ThreadPool& pool, const CpuFeatures& features) {
   Peak peak;

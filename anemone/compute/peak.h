@@ -19,4 +19,8 @@ struct Peak {
 // where the threads do not run side by side.
 Peak measure_peak(ThreadPool& pool, const CpuFeatures& features = cpu_features());
 
+// Bytes a second that all threads read together from an array too large for any cache: the limit of
+// what uses every number once. Best of a few passes, about 0.2 s.
+double measure_read_bandwidth(ThreadPool& pool, const CpuFeatures& features = cpu_features());
+
 }  // namespace anemone::compute

@@ -8,7 +8,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
-#include <string>
+#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -25,7 +25,7 @@ template <class T>
 void append_integer(std::string& out, const std::byte* data) {
   T value;
   std::memcpy(&value, data, sizeof value);
-  out += std::to_string(value);
+  fmt::format_to(std::back_inserter(out), "{}", value);
 }
 
 void append_element(std::string& out, DType type, const std::byte* data) {
@@ -92,7 +92,8 @@ class Printer {
         if (type.shape.rank() == 0 && bare_scalars_) {
           out_ += dtype_name(type.dtype);
         } else {
-          out_ += fmt::format("tensor<{}, {}>", dtype_name(type.dtype), type.shape.to_string());
+          fmt::format_to(std::back_inserter(out_), "tensor<{}, {}>", dtype_name(type.dtype),
+                         type.shape.to_string());
         }
         return;
       case Type::Kind::list:
@@ -123,7 +124,7 @@ class Printer {
     put_type(Type::tensor(DType::string));
     out_ += "(" + quote(ref.path) + "), offset = ";
     put_type(Type::tensor(DType::uint64));
-    out_ += fmt::format("({}))", ref.offset);
+    fmt::format_to(std::back_inserter(out_), "({}))", ref.offset);
   }
 
   // Elements in nested brackets, one level per dimension; `next` counts the elements written.
@@ -189,7 +190,7 @@ class Printer {
   void put_attributes(const std::vector<const NamedAttribute*>& attributes, const Constant* val) {
     std::string_view separator = "";
     const auto put_name = [&](std::string_view name) {
-      out_ += fmt::format("{}{} = ", separator, name);
+      fmt::format_to(std::back_inserter(out_), "{}{} = ", separator, name);
       separator = ", ";
     };
     const auto put_val = [&] {
@@ -229,7 +230,8 @@ class Printer {
     std::string_view separator = "";
     for (const std::size_t i : order) {
       const bool tuple = params[i].arity == Arity::variadic;
-      out_ += fmt::format("{}{} = {}", separator, params[i].name, tuple ? "(" : "");
+      fmt::format_to(std::back_inserter(out_), "{}{} = {}", separator, params[i].name,
+                     tuple ? "(" : "");
       separator = ", ";
       for (std::size_t j = 0; j < op.arguments[i].size(); ++j) {
         if (j > 0) out_ += ", ";
