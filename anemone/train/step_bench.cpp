@@ -10,9 +10,11 @@
 
 #include "anemone/base/cpu_features.h"
 #include "anemone/base/error.h"
+#include "anemone/base/random.h"
 #include "anemone/compute/optimizer.h"
 #include "anemone/compute/peak.h"
 #include "anemone/engine/engines.h"
+#include "anemone/nn/language_model.h"
 #include "anemone/train/data_source.h"
 #include "anemone/train/machine.h"
 #include "anemone/train/optimizer.h"
@@ -68,14 +70,13 @@ class Bench {
                                                               : compute::default_thread_count());
     result_.partition = config.engine.partition.empty() ? engine_->traits().default_partition
                                                         : config.engine.partition;
-    nn::StepGraph graph = nn::layer_step(config.model, result_.partition);
+    nn::StepGraph graph = nn::model_step(config.model, result_.partition);
     parameters_ = std::make_unique<ParameterList>(graph);
-    initialize_original(*parameters_, static_cast<std::uint32_t>(config.train.seed));
+    prepare_model(host);
     RunnerOptions options;
     options.compile = compile_options(config.engine);
     runner_ = std::make_unique<StepRunner>(std::move(graph), *engine_, host, *parameters_, options,
                                            *pool_);
-    make_original_source(config, host, {})->training(0, sample_);
   }
 
   StepBench run() {
@@ -88,6 +89,21 @@ class Bench {
   }
 
  private:
+  // Weights and a sample: which ones changes no time.
+  void prepare_model(engine::Engine& host) {
+    const auto seed = static_cast<std::uint32_t>(config_.train.seed);
+    if (!config_.model.is_language_model()) {
+      initialize_original(*parameters_, seed);
+      make_original_source(config_, host, {})->training(0, sample_);
+      return;
+    }
+    initialize_by_specs(*parameters_, seed);
+    SplitMix64 random(seed);
+    const auto vocab = static_cast<std::uint64_t>(config_.model.vocab);
+    for (std::int64_t s = 0; s <= config_.model.seq; ++s)
+      sample_.tokens.push_back(static_cast<std::uint32_t>(random.next() % vocab));
+  }
+
   void step() {
     check(runner_->run(sample_, kLossScale).status);
     check(runner_->finish_gradients());
@@ -158,6 +174,10 @@ class Bench {
     result_.executed_flops = runner_->executed_flops();
     result_.tflops = result_.executed_flops / (result_.ms_per_step * 1e-3) / 1e12;
     result_.efficiency = result_.peak_tflops > 0 ? result_.tflops / result_.peak_tflops : 0;
+    if (config_.model.is_language_model()) {
+      result_.tokens_per_second =
+          static_cast<double>(config_.model.seq) / (result_.ms_per_step * 1e-3);
+    }
     result_.compile_ms = runner_->compile_milliseconds();
     result_.explain = runner_->explain();
   }
@@ -189,14 +209,18 @@ std::string to_text(const StepBench& b) {
       b.peak_fp32_tflops, b.peak_bf16_tflops, b.copy_gb_per_second);
   text += fmt::format("an update: adam {:.2f} ms, new weights {:.2f} ms; first compile {:.2f} ms\n",
                       b.adam_ms, b.update_weights_ms, b.compile_ms);
+  if (b.tokens_per_second > 0)
+    text += fmt::format("{:.0f} tokens/s in steps alone\n", b.tokens_per_second);
   text += fmt::format("{}, partition {}, {}, {} threads, {} on {}\n\n", b.engine, b.partition,
                       b.precision, b.threads, b.isa, b.cpu);
-  text += fmt::format("{:<18}{:<8}{:>10}{:>10}{:>10}{:>10}\n", "part", "kind", "ms", "GFLOP",
+  std::size_t width = 18;  // of the names
+  for (const BenchPart& part : b.parts) width = std::max(width, part.name.size() + 2);
+  text += fmt::format("{:<{}}{:<8}{:>10}{:>10}{:>10}{:>10}\n", "part", width, "kind", "ms", "GFLOP",
                       "TFLOP/s", "share");
   for (const BenchPart& part : b.parts) {
     const double tflops = part.milliseconds > 0 ? part.gflop / part.milliseconds : 0;
-    text += fmt::format("{:<18}{:<8}{:>10.3f}{:>10.3f}{:>10.3f}{:>8.1f} %\n", part.name, part.kind,
-                        part.milliseconds, part.gflop, tflops, 100 * part.share);
+    text += fmt::format("{:<{}}{:<8}{:>10.3f}{:>10.3f}{:>10.3f}{:>8.1f} %\n", part.name, width,
+                        part.kind, part.milliseconds, part.gflop, tflops, 100 * part.share);
   }
   return text;
 }
@@ -207,6 +231,7 @@ std::string to_json(const StepBench& b) {
   json["ms_per_step_best"] = b.ms_per_step_best;
   json["ms_per_step_p90"] = b.ms_per_step_p90;
   json["steps"] = b.steps;
+  if (b.tokens_per_second > 0) json["tokens_per_second"] = b.tokens_per_second;
   json["model_flops"] = b.model_flops;
   json["executed_flops"] = b.executed_flops;
   json["tflops"] = b.tflops;

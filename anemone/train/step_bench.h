@@ -12,7 +12,7 @@
 namespace anemone::train {
 
 struct BenchPart {
-  std::string name, kind;   // kind: kernel, glue, copies, dw
+  std::string name, kind;   // kind: kernel, glue, copies, tokens, dw
   double milliseconds = 0;  // median
   double gflop = 0;         // of matrix products, as usually counted
   double share = 0;         // of the step
@@ -24,10 +24,11 @@ struct StepBench {
   std::int64_t steps = 0;
   double ms_per_step = 0;  // median
   double ms_per_step_best = 0, ms_per_step_p90 = 0;
-  double model_flops = 0;     // of a step, as usually counted
-  double executed_flops = 0;  // causal half skipped where the engine does
-  double tflops = 0;          // executed
-  double peak_tflops = 0;     // of the units the products can use
+  double tokens_per_second = 0;  // of a language model, in steps alone; else 0
+  double model_flops = 0;        // of a step, as usually counted
+  double executed_flops = 0;     // causal half skipped where the engine does
+  double tflops = 0;             // executed
+  double peak_tflops = 0;        // of the units the products can use
   double peak_fp32_tflops = 0, peak_bf16_tflops = 0;
   double copy_gb_per_second = 0;
   double efficiency = 0;  // tflops / peak_tflops

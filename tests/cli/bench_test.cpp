@@ -1,6 +1,8 @@
-// `anemone bench step`: what it says to numbers of steps that cannot be.
+// `anemone bench step`: layers and language models, and what it says to numbers of steps that
+// cannot be.
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "tests/support/process.h"
@@ -20,6 +22,41 @@ TEST(BenchCommand, SaysHowManyStepsThereMayBe) {
               0U)
         << process.output();
   }
+}
+
+nlohmann::json bench(const std::vector<std::string>& more) {
+  std::vector<std::string> arguments = {test::program_path().string(),
+                                        "bench",
+                                        "step",
+                                        "--config",
+                                        (test::source_root() / "configs/small.toml").string(),
+                                        "--steps",
+                                        "2",
+                                        "--json"};
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  test::Process process(arguments);
+  EXPECT_EQ(process.wait(), 0) << process.output();
+  return nlohmann::json::parse(process.output(), nullptr, false);
+}
+
+TEST(BenchCommand, TimesLayers) {
+  const nlohmann::json json = bench({});
+  EXPECT_GT(json.at("ms_per_step"), 0);
+  EXPECT_EQ(json.count("tokens_per_second"), 0U);
+}
+
+TEST(BenchCommand, TimesALanguageModel) {
+  const nlohmann::json json = bench(
+      {"--set", "model.vocab=8200", "--set", "model.rope=pairs", "--set", "model.tied=false"});
+  EXPECT_GT(json.at("tokens_per_second"), 0);
+  double classifier = 0;  // forward, backward and dW, in two parts
+  for (const auto& part : json.at("parts")) {
+    const std::string name = part.at("name");
+    for (const char* kind : {"logits", "classifier_bwd", "dW classifier"})
+      classifier += name.rfind(kind, 0) == 0 ? part.at("gflop").get<double>() : 0;
+  }
+  EXPECT_GT(classifier, 0);
+  EXPECT_GT(json.at("model_flops").get<double>() / 1e9, classifier);
 }
 
 }  // namespace
