@@ -5,6 +5,7 @@
 
 #include "anemone/base/counted.h"
 #include "anemone/train/json_number.h"
+#include "anemone/train/mean_loss.h"
 #include "anemone/train/train_loop.h"
 
 namespace anemone::train {
@@ -15,7 +16,7 @@ void TrainLoop::follow_up() {
 
 void TrainLoop::validate() {
   const Clock::time_point start = Clock::now();
-  double sum = 0;
+  MeanLoss loss_sum;
   for (std::int64_t index = 0; index < s_.data->held_out(); ++index) {
     // What is due stays due: it is done again after the resume.
     if (s_.signal() != 0 && must_stop()) return;
@@ -25,10 +26,10 @@ void TrainLoop::validate() {
       end(Outcome::failed, step.status.message);
       return;
     }
-    sum += step.loss;
+    loss_sum.add(step);
   }
   s_.state.validation_due = false;
-  const double loss = sum / static_cast<double>(s_.data->held_out());
+  const double loss = loss_sum.mean();
   s_.metrics->line(
       fmt::format(R"({{"type":"validation","step":{},"update":{},"samples":{},"loss":{},"ms":{}}})",
                   s_.state.step, s_.state.update, s_.data->held_out(), json_number(loss),

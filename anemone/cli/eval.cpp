@@ -1,0 +1,197 @@
+// `anemone eval`: how well a model predicts given tokens.
+#include <fmt/core.h>
+
+#include <charconv>
+#include <cmath>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "anemone/base/counted.h"
+#include "anemone/base/error.h"
+#include "anemone/cli/command.h"
+#include "anemone/cli/input_text.h"
+#include "anemone/cli/whole_number.h"
+#include "anemone/engine/engines.h"
+#include "anemone/nn/language_model.h"
+#include "anemone/text/token_shards.h"
+#include "anemone/text/tokenizer.h"
+#include "anemone/train/data_source.h"
+#include "anemone/train/evaluation.h"
+#include "anemone/train/run_config.h"
+#include "anemone/train/trainer.h"
+
+namespace anemone::cli {
+namespace {
+
+struct Flags {
+  std::string model, data, ids, tokenizer;
+  train::EngineConfig engine;
+  bool json = false;
+};
+
+// The tokens to predict, from files of token ids or from a text of numbers.
+class Tokens {
+ public:
+  Tokens(const Flags& flags, std::int64_t vocabulary) {
+    if (flags.data.empty()) {
+      parse(flags.ids, vocabulary);
+      return;
+    }
+    const std::vector<std::string> patterns = train::split_patterns(flags.data);
+    shards_ = std::make_unique<text::TokenShards>(text::expand_patterns(patterns),
+                                                  static_cast<std::uint64_t>(vocabulary));
+  }
+
+  std::uint64_t size() const { return shards_ ? shards_->size() : ids_.size(); }
+  void read(std::uint64_t begin, std::span<std::uint32_t> ids) const {
+    if (shards_) return shards_->read(begin, ids);
+    std::copy_n(ids_.begin() + static_cast<std::ptrdiff_t>(begin), ids.size(), ids.begin());
+  }
+
+ private:
+  void parse(const std::string& path, std::int64_t vocabulary) {
+    const InputText input(path);
+    const std::string_view text = input.view();
+    const std::string where = path == kStandardInput ? "<stdin>" : path;
+    constexpr std::string_view kSpace = " \t\r\n\v\f";
+    for (std::size_t begin = text.find_first_not_of(kSpace); begin != std::string_view::npos;
+         begin = text.find_first_not_of(kSpace, begin)) {
+      const std::size_t end = std::min(text.find_first_of(kSpace, begin), text.size());
+      const std::string_view word = text.substr(begin, end - begin);
+      std::uint32_t id = 0;
+      const auto [stop, error] = std::from_chars(word.data(), word.data() + word.size(), id);
+      if (error != std::errc() || stop != word.data() + word.size() || id >= vocabulary)
+        throw Error(fmt::format("'{}' is no token of the model", word.substr(0, 40)),
+                    fmt::format("{}, number {}", where, ids_.size() + 1),
+                    fmt::format("ids from 0 to {}, separated by white space", vocabulary - 1));
+      ids_.push_back(id);
+      begin = end;
+    }
+  }
+
+  std::unique_ptr<text::TokenShards> shards_;
+  std::vector<std::uint32_t> ids_;
+};
+
+// Bytes of the text that the predicted tokens stand for.
+std::uint64_t predicted_bytes(const text::Tokenizer& tokenizer, const Tokens& tokens) {
+  std::uint64_t bytes = 0;
+  std::vector<std::uint32_t> pair(2);
+  for (std::uint64_t i = 0; i + 1 < tokens.size(); ++i) {
+    tokens.read(i, pair);
+    bytes += tokenizer.piece(pair[0], pair[1]).size();
+  }
+  return bytes;
+}
+
+train::MeanLoss evaluate(const Flags& flags, train::LoadedModel& model, const Tokens& tokens) {
+  train::EvaluationOptions options;
+  options.compile = train::compile_options(flags.engine);
+  if (!flags.ids.empty()) options.windows = train::Windows::apart;
+  options.dtype = flags.engine.precision == "fp32" ? DType::fp32 : DType::fp16;
+  nn::ModelConfig config = model.config;
+  config.dtype = options.dtype;
+  const auto takes = [&](engine::Engine& candidate) -> engine::Support {
+    if (candidate.traits().runs_on_host) return {};
+    const engine::Support numerics = candidate.supports_options(options.compile);
+    if (!numerics.ok) return numerics;
+    for (const nn::Kernel& kernel :
+         nn::language_model_forward(config, candidate.traits().default_partition).kernels) {
+      if (kernel.host) continue;
+      engine::Support support = candidate.supports(kernel.program.main());
+      if (!support.ok) return {false, kernel.name + ": " + support.reason};
+    }
+    return {};
+  };
+  const auto engine = engine::choose_engine(
+      flags.engine.name, train::engine_options(flags.engine), takes,
+      [](const std::string& text) { fmt::print(stderr, "anemone: warning: {}\n", text); });
+  std::unique_ptr<engine::Engine> owned;
+  const int threads = static_cast<int>(flags.engine.threads);
+  engine::Engine& host = train::host_engine_of(*engine, threads, owned);
+  compute::ThreadPool pool(threads > 0 ? threads : compute::default_thread_count());
+  return train::evaluate(
+      model, *engine, host, pool, options, tokens.size(),
+      [&](std::uint64_t begin, std::span<std::uint32_t> ids) { tokens.read(begin, ids); });
+}
+
+int run(const Flags& flags) {
+  if (flags.data.empty() == flags.ids.empty())
+    throw UsageError("what to predict is not clear", "--data", "either --data FILES or --ids FILE");
+  train::LoadedModel model = train::load_model(flags.model);
+  const Tokens tokens(flags, model.config.vocab);
+  if (tokens.size() < 2)
+    throw Error(fmt::format("{}: there is nothing to predict", counted(tokens.size(), "token")),
+                flags.data.empty() ? flags.ids : flags.data, "at least 2 tokens");
+  const train::MeanLoss loss = evaluate(flags, model, tokens);
+  const double nll = loss.mean();
+  double bits_per_byte = -1;
+  if (!flags.tokenizer.empty()) {
+    const auto tokenizer = text::load_tokenizer(flags.tokenizer);
+    const std::uint64_t bytes = predicted_bytes(*tokenizer, tokens);
+    if (bytes > 0)
+      bits_per_byte =
+          nll * static_cast<double>(loss.targets()) / std::log(2.0) / static_cast<double>(bytes);
+  }
+  if (flags.json) {
+    nlohmann::ordered_json json;
+    json["mean_nll"] = nll;
+    json["perplexity"] = std::exp(nll);
+    json["tokens"] = loss.targets();
+    if (bits_per_byte >= 0) json["bits_per_byte"] = bits_per_byte;
+    json["model"] = model.description;
+    json["precision"] = flags.engine.precision;
+    fmt::print("{}\n", json.dump(1, ' ', false, nlohmann::json::error_handler_t::replace));
+    return kExitOk;
+  }
+  fmt::print("{} ({}, {})\nmean_nll    {:.7f} nats a token\nperplexity  {:.4f}\ntokens      {}\n",
+             flags.model, model.description, flags.engine.precision, nll, std::exp(nll),
+             loss.targets());
+  if (bits_per_byte >= 0) fmt::print("bits/byte   {:.4f}\n", bits_per_byte);
+  return kExitOk;
+}
+
+Run setup(CLI::App& app) {
+  auto flags = std::make_shared<Flags>();
+  app.add_option("--model,-m", flags->model,
+                 "A llama2.c .bin file, a Hugging Face folder, a run folder or a checkpoint")
+      ->required()
+      ->type_name("MODEL");
+  app.add_option("--data,-d", flags->data, "Files of token ids; patterns, separated by commas")
+      ->type_name("FILES");
+  app.add_option("--ids", flags->ids,
+                 "Or a text of token ids separated by white space, - for standard input")
+      ->type_name("FILE");
+  app.add_option("--tokenizer", flags->tokenizer,
+                 "What the ids came from, for bits a byte: bytes, or a tokenizer.bin")
+      ->type_name("bytes|FILE");
+  app.add_option("--precision", flags->engine.precision, "fp16, bf16 (products) or fp32")
+      ->check(CLI::IsMember({"fp16", "bf16", "fp32"}))
+      ->capture_default_str();
+  app.add_option("--engine", flags->engine.name, "Which engine; auto = the best there is")
+      ->capture_default_str();
+  app.add_option("--threads", flags->engine.threads, "0 = what affinity and cgroup allow")
+      ->check(whole_number(0, engine::EngineOptions::kMostThreads))
+      ->capture_default_str();
+  app.add_flag("--json", flags->json, "Print the result as JSON");
+  return [flags] { return run(*flags); };
+}
+
+}  // namespace
+
+const Command eval_command = {
+    "eval", "Say how well a model predicts given tokens",
+    "  anemone eval --model stories15M.bin --ids story.ids --precision fp32\n"
+    "  anemone eval --model runs/shakespeare --data held_out.tokens --tokenizer bytes --json\n"
+    "\n"
+    "Tokens are predicted from those before them. --data is cut into windows of the model's length "
+    "that share their\n"
+    "ends, as in training: all tokens but the first are predicted. --ids is one sequence as it "
+    "stands, with the token\n"
+    "that begins a document, if there is one, in front; what is beyond the model's length is "
+    "another sequence.",
+    setup};
+
+}  // namespace anemone::cli
