@@ -1,7 +1,8 @@
 # The library (target anemone_lib, exported as anemone::anemone, file libanemone.a) and the program
 # (target and file: anemone, at the top of the build folder).
 
-add_library(anemone_lib STATIC ${ANEMONE_LIBRARY_SOURCES} ${ANEMONE_VERSION_SOURCE})
+add_library(anemone_lib STATIC ${ANEMONE_LIBRARY_SOURCES} ${ANEMONE_VERSION_SOURCE}
+  ${ANEMONE_BUILTIN_CONFIG_SOURCE})
 add_library(anemone::anemone ALIAS anemone_lib)
 add_dependencies(anemone_lib anemone_version)
 foreach(target IN LISTS ANEMONE_KERNEL_TARGETS)

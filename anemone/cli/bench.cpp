@@ -19,8 +19,7 @@ struct BenchFlags {
 };
 
 int run(const BenchFlags& flags) {
-  if (flags.config.path().empty())
-    throw UsageError("no config is given", "--config", "a TOML file");
+  if (!flags.config.given()) throw UsageError("no config is given", "--config", "a TOML file");
   const train::StepBench bench = train::bench_step(flags.config.load(), flags.steps);
   fmt::print("{}", flags.json ? train::to_json(bench) : train::to_text(bench));
   if (flags.explain) fmt::print("\n{}", bench.explain);

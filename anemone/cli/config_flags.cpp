@@ -4,9 +4,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <string_view>
 
 #include "anemone/cli/command.h"
+#include "anemone/text/tokenizer.h"
+#include "anemone/train/builtin_config.h"
 
 namespace anemone::cli {
 namespace {
@@ -61,8 +64,51 @@ void ConfigFlags::declare(CLI::App& app, const std::vector<std::string>& names) 
       ->allow_extra_args(false);
 }
 
+void ConfigFlags::declare_text(CLI::App& app) {
+  app.add_option("--text", text_,
+                 "Train on this text: files, folders (all files below them); token ids are cached. "
+                 "Without --config: the built-in config, configs/tiny.toml")
+      ->type_name("FILE");
+  app.add_option("--tokenizer", tokenizer_,
+                 "Of the text: bytes (default), or a vocabulary in llama2.c's tokenizer.bin format")
+      ->type_name("bytes|FILE");
+}
+
+std::string ConfigFlags::name() const {
+  return path_.empty() ? train::kBuiltinConfigName : std::filesystem::path(path_).stem().string();
+}
+
+// Text brings its own source, and its tokenizer the size of the vocabulary.
+void ConfigFlags::add_text(std::vector<train::ConfigOverride>& overrides) const {
+  const auto set = [&](std::string_view key, const std::string& value, const std::string& origin) {
+    std::string quoted;
+    for (const char c : value)
+      quoted += c == '"' || c == '\\' ? std::string{'\\', c} : std::string(1, c);
+    overrides.push_back({fmt::format("{}=\"{}\"", key, quoted), origin});
+  };
+  if (!tokenizer_.empty()) {
+    const auto tokenizer = text::load_tokenizer(tokenizer_);
+    set("data.tokenizer", tokenizer_, "--tokenizer " + tokenizer_);
+    overrides.push_back(
+        {fmt::format("model.vocab={}", tokenizer->vocabulary()), "--tokenizer " + tokenizer_});
+  }
+  if (text_.empty()) return;
+  for (const std::string& path : text_) {
+    if (path.empty() || path.find(',') != std::string::npos)
+      throw UsageError(fmt::format("'{}' cannot be named here", path), "--text",
+                       "a name without a comma; give the folder it is in");
+    if (!std::filesystem::exists(path))
+      throw UsageError("there is no such file", path, "--text FILE");
+  }
+  const std::string origin = fmt::format("--text {}", fmt::join(text_, " "));
+  set("data.source", "text", origin);
+  set("data.path", fmt::format("{}", fmt::join(text_, ",")), origin);
+  set("data.validation_path", "", origin);
+}
+
 train::RunConfig ConfigFlags::load() const {
   std::vector<train::ConfigOverride> overrides;
+  add_text(overrides);
   for (const std::string& set : sets_) overrides.push_back({set, "--set " + set});
   const auto add = [&](const Flag& flag) {
     const auto value = values_.find(std::string(flag.flag));
@@ -73,6 +119,8 @@ train::RunConfig ConfigFlags::load() const {
   for (const Flag& flag : kFlags) add(flag);
   for (const Flag& flag : kSwitches) add(flag);
   try {
+    if (path_.empty())
+      return train::parse_run_config(train::builtin_config(), "the built-in config", overrides);
     return train::load_run_config(path_, overrides);
   } catch (const train::OverrideError& error) {
     throw UsageError(error.problem(), error.where(), error.expected());
@@ -80,7 +128,10 @@ train::RunConfig ConfigFlags::load() const {
 }
 
 std::vector<std::string> ConfigFlags::arguments() const {
-  std::vector<std::string> list = {"--config", path_};
+  std::vector<std::string> list;
+  if (!path_.empty()) list = {"--config", path_};
+  for (const std::string& path : text_) list.insert(list.end(), {"--text", path});
+  if (!tokenizer_.empty()) list.insert(list.end(), {"--tokenizer", tokenizer_});
   for (const std::string& set : sets_) {
     list.push_back("--set");
     list.push_back(set);

@@ -16,7 +16,12 @@ class ConfigFlags {
   // empty).
   void declare(CLI::App& app, const std::vector<std::string>& names);
 
-  const std::string& path() const { return path_; }
+  // Declares --text and --tokenizer: text to train on, with the config's own or the built-in model.
+  void declare_text(CLI::App& app);
+
+  // Is there a config at all: a file, or the built-in one for --text?
+  bool given() const { return !path_.empty() || !text_.empty(); }
+  std::string name() const;  // of the config, for the name of a run's folder
   void set_path(std::string path) { path_ = std::move(path); }
   // The file, then --set, then the flags. Throws UsageError when one of these two is wrong.
   train::RunConfig load() const;
@@ -24,7 +29,10 @@ class ConfigFlags {
   std::vector<std::string> arguments() const;
 
  private:
-  std::string path_;
+  void add_text(std::vector<train::ConfigOverride>& overrides) const;
+
+  std::string path_, tokenizer_;
+  std::vector<std::string> text_;
   std::vector<std::string> sets_;
   std::map<std::string, std::string> values_;  // by flag; empty = not given
 };

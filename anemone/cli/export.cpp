@@ -101,8 +101,7 @@ void export_legal(const ExportFlags& flags, nn::Kernel& kernel, mil::ConstantSou
 }
 
 int run(const ExportFlags& flags) {
-  if (flags.config.path().empty())
-    throw UsageError("no config is given", "--config", "a TOML file");
+  if (!flags.config.given()) throw UsageError("no config is given", "--config", "a TOML file");
   if (flags.out.empty()) throw UsageError("no folder is given", "--out", "a folder to write");
   const train::RunConfig config = flags.config.load();
   const std::string partition = config.engine.partition.empty() ? "six" : config.engine.partition;

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "anemone/base/error.h"
 #include "anemone/cli/command.h"
 #include "anemone/cli/input_text.h"
+#include "anemone/text/documents.h"
 #include "anemone/text/token_file.h"
 #include "anemone/text/tokenizer.h"
 
@@ -23,94 +25,55 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::size_t kPartBytes = std::size_t{1} << 20;
-
 struct Flags {
   std::vector<std::string> inputs;
-  std::string tokenizer = "bytes", out, separator = "<|endoftext|>";
+  std::string tokenizer = "bytes", out, separator{text::kSeparator};
   bool print_ids = false;
 };
-
-// Folders become the files below them, in the order of their names.
-std::vector<std::string> files_of(const std::vector<std::string>& inputs) {
-  std::vector<std::string> files;
-  for (const std::string& input : inputs) {
-    if (!fs::is_directory(input)) {
-      files.push_back(input);
-      continue;
-    }
-    const std::size_t before = files.size();
-    for (const fs::directory_entry& entry : fs::recursive_directory_iterator(input)) {
-      if (entry.is_regular_file()) files.push_back(entry.path().string());
-    }
-    if (files.size() == before) throw Error("there are no files below it", input);
-    std::sort(files.begin() + static_cast<std::ptrdiff_t>(before), files.end());
-  }
-  return files;
-}
 
 class Job {
  public:
   Job(const Flags& flags, const text::Tokenizer& tokenizer, std::uint64_t bytes)
-      : flags_(flags), tokenizer_(tokenizer), bytes_(bytes), writer_(flags.out, vocabulary()) {}
+      : flags_(flags),
+        tokenizer_(tokenizer),
+        bytes_(bytes),
+        writer_(flags.out, tokenizer.vocabulary()),
+        encoder_(tokenizer, flags.separator,
+                 [this](std::span<const text::TokenId> ids) { writer_.write(ids); }) {}
 
   void file(const std::string& input) {
     const InputText text(input);
-    std::string_view rest = text.view();
-    // Without a token that begins a document there is nothing to put in the separator's place.
-    const bool separated = tokenizer_.begin().has_value() && !flags_.separator.empty();
-    while (!rest.empty()) {
-      const std::size_t end = separated ? rest.find(flags_.separator) : std::string_view::npos;
-      document(rest.substr(0, end));
-      if (end == std::string_view::npos) return;
-      rest.remove_prefix(end + flags_.separator.size());
-      if (rest.starts_with('\n')) rest.remove_prefix(1);
-    }
+    encoder_.add(text.view(), [this] { show_progress(); });
   }
 
   void finish() {
     if (const Status status = writer_.finish(); !status.ok()) throw Error(status.message);
     if (shown_) fmt::print(stderr, "\r\033[K");
     fmt::print("{}: {} of {}, {} ({:.2f} bytes a token)\n", flags_.out,
-               counted(writer_.written(), "token"), counted(documents_, "document"),
+               counted(writer_.written(), "token"), counted(encoder_.documents(), "document"),
                tokenizer_.describe(),
-               static_cast<double>(done_) /
+               static_cast<double>(encoder_.bytes()) /
                    static_cast<double>(std::max<std::uint64_t>(1, writer_.written())));
   }
 
  private:
-  std::uint64_t vocabulary() const { return tokenizer_.vocabulary(); }
-
-  void document(std::string_view rest) {
-    if (rest.empty()) return;
-    ++documents_;
-    for (bool first = true; !rest.empty(); first = false) {
-      const std::size_t size = tokenizer_.cut(rest, kPartBytes);
-      ids_.clear();
-      tokenizer_.append(rest.substr(0, size), first, ids_);
-      writer_.write(ids_);
-      rest.remove_prefix(size);
-      done_ += size;
-      show_progress();
-    }
-  }
-
   void show_progress() {
     if (isatty(STDERR_FILENO) != 1 || bytes_ == 0 || Clock::now() < next_) return;
     next_ = Clock::now() + std::chrono::milliseconds(200);
     const double seconds = std::chrono::duration<double>(Clock::now() - start_).count();
-    const double share = std::min(1.0, static_cast<double>(done_) / static_cast<double>(bytes_));
+    const double share =
+        std::min(1.0, static_cast<double>(encoder_.bytes()) / static_cast<double>(bytes_));
     fmt::print(stderr, "\r\033[K{:.0f} % | {} tokens | {:.1f} MB/s | ETA {:.0f} s", 100 * share,
-               writer_.written(), static_cast<double>(done_) / 1e6 / seconds,
+               writer_.written(), static_cast<double>(encoder_.bytes()) / 1e6 / seconds,
                seconds / share - seconds);
     shown_ = true;
   }
 
   const Flags& flags_;
   const text::Tokenizer& tokenizer_;
-  std::uint64_t bytes_, done_ = 0, documents_ = 0;  // bytes_: of all files; 0 = unknown
+  std::uint64_t bytes_;  // of all files; 0 = unknown
   text::TokenWriter writer_;
-  std::vector<text::TokenId> ids_;
+  text::DocumentEncoder encoder_;
   Clock::time_point start_ = Clock::now(), next_ = start_ + std::chrono::seconds(1);
   bool shown_ = false;
 };
@@ -127,7 +90,7 @@ int run(const Flags& flags) {
   if (flags.print_ids == !flags.out.empty())
     throw UsageError("where the ids go is not clear", "--out", "either --out FILE or --print-ids");
   const auto tokenizer = text::load_tokenizer(flags.tokenizer);
-  const std::vector<std::string> files = files_of(flags.inputs);
+  const std::vector<std::string> files = text::text_files(flags.inputs);
   if (flags.print_ids) {
     for (const std::string& file : files) print_ids(*tokenizer, InputText(file).view());
     return kExitOk;

@@ -77,7 +77,7 @@ bool holds_run(const fs::path& folder) {
 // runs/NAME, or runs/NAME-2 … : the last one that is there to resume, the first free one for a new
 // run.
 fs::path default_out(const TrainFlags& flags) {
-  const fs::path base = fs::path("runs") / fs::path(flags.config.path()).stem();
+  const fs::path base = fs::path("runs") / flags.config.name();
   int number = 1;
   while (holds_run(numbered(base, number))) ++number;
   if (!flags.resume) return numbered(base, number);
@@ -163,10 +163,11 @@ int conclude(const TrainFlags& flags, const fs::path& out, const train::TrainRes
 }
 
 int run(TrainFlags& flags) {
-  if (flags.config.path().empty() && flags.resume && !flags.out.empty())
+  if (!flags.config.given() && flags.resume && !flags.out.empty())
     flags.config.set_path((fs::path(flags.out) / "config.toml").string());
-  if (flags.config.path().empty())
-    throw UsageError("no config is given", "--config", "a TOML file");
+  if (!flags.config.given())
+    throw UsageError("nothing to train is given", "--config",
+                     "a TOML file; or --text FILE, for a small language model");
   train::TrainerOptions options;
   options.config = flags.config.load();
   if (flags.print_config) {
@@ -196,6 +197,7 @@ int run(TrainFlags& flags) {
 Run setup(CLI::App& app) {
   auto flags = std::make_shared<TrainFlags>();
   flags->config.declare(app, {});
+  flags->config.declare_text(app);
   CLI::Option* out =
       app.add_option("--out", flags->out,
                      "Run folder (default: runs/CONFIG, with a number behind it if that is taken)");
@@ -217,7 +219,10 @@ Run setup(CLI::App& app) {
 }  // namespace
 
 const Command train_command = {
-    "train", "Train a layer and print a report",
+    "train", "Train a language model on text, or a layer, and print a report",
+    "  anemone train --text book.txt\n"
+    "  anemone train --text stories/ --tokenizer tokenizer.bin --set model.layers=6 --out runs/a\n"
+    "  anemone train --config configs/tiny.toml --text book.txt --steps 4800\n"
     "  anemone train --config configs/layer.toml\n"
     "  anemone train --config configs/small.toml --steps 50 --set train.learning_rate=2e-3\n"
     "  anemone train --config configs/layer.toml --out runs/a --resume\n"

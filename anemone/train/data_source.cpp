@@ -23,10 +23,9 @@ struct SourceRow {
 };
 
 constexpr SourceRow kSources[] = {
-    {"original", make_original_source, true, false},
-    {"teacher", make_teacher_source, false, false},
-    {"pairs", make_pairs_source, false, false},
-    {"tokens", make_tokens_source, false, true},
+    {"original", make_original_source, true, false}, {"teacher", make_teacher_source, false, false},
+    {"pairs", make_pairs_source, false, false},      {"tokens", make_tokens_source, false, true},
+    {"text", make_text_source, false, true},
 };
 
 std::vector<std::string_view> source_names(bool tokens) {

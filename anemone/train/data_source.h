@@ -71,5 +71,6 @@ std::unique_ptr<DataSource> make_original_source(const RunConfig&, engine::Engin
 std::unique_ptr<DataSource> make_teacher_source(const RunConfig&, engine::Engine&, const Poll&);
 std::unique_ptr<DataSource> make_pairs_source(const RunConfig&, engine::Engine&, const Poll&);
 std::unique_ptr<DataSource> make_tokens_source(const RunConfig&, engine::Engine&, const Poll&);
+std::unique_ptr<DataSource> make_text_source(const RunConfig&, engine::Engine&, const Poll&);
 
 }  // namespace anemone::train

@@ -16,9 +16,10 @@
 namespace anemone::train {
 
 struct DataConfig {
-  std::string source = "original";  // original, teacher, pairs, tokens
+  std::string source = "original";  // original, teacher, pairs, tokens, text
   std::string path;                 // pairs: a safetensors file with x, y of shape [N, C, S]
-                                    // tokens: files of token ids
+                                    // tokens: files of token ids; text: files and folders
+  std::string tokenizer = "bytes";  // or a vocabulary: of text, and to write samples
   std::int64_t samples = 64;        // teacher: training samples
   std::int64_t held_out = 16;       // teacher, pairs: validation samples
   std::int64_t seed = 42;

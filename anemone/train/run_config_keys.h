@@ -72,13 +72,15 @@ void visit_model_keys(Model& m, Visit&& visit) {
 
 template <class Data, class Visit>
 void visit_data_keys(Data& d, Visit&& visit) {
-  visit(Key{"data.source", "original, teacher, pairs or tokens", 0, 0, OnResume::fixed,
+  visit(Key{"data.source", "original, teacher, pairs, tokens or text", 0, 0, OnResume::fixed,
             data_source_names()},
         d.source);
   visit(Key{"data.path",
             "pairs: a safetensors file with x and y of shape [N, dim, seq]; tokens: "
-            "files of token ids, as patterns separated by commas"},
+            "files of token ids, as patterns separated by commas; text: files and folders"},
         d.path);
+  visit(Key{"data.tokenizer", "bytes, or a vocabulary (docs/text.md): of text and of samples"},
+        d.tokenizer);
   visit(Key{"data.samples", "teacher: training samples", 1, kMaxSize}, d.samples);
   visit(Key{"data.held_out", "teacher, pairs: validation samples", 0, kMaxSize}, d.held_out);
   visit(Key{"data.seed", "of the data", 0, kMaxSeed}, d.seed);

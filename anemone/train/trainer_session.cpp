@@ -128,6 +128,10 @@ void Session::introduce() const {
   message(fmt::format("update  {}, learning rate {}",
                       counted(static_cast<std::uint64_t>(config.train.accumulate), "step"),
                       describe_schedule(config.train)));
+  const std::uint64_t updates = total_updates(config.train);
+  if (static_cast<std::uint64_t>(config.train.warmup) > updates)
+    message(fmt::format("        train.warmup is longer than the run of {}",
+                        counted(updates, "update")));
   message(
       fmt::format("memory  parameters and optimizer {:.1f} MB, activations {:.1f}, engine {:.1f}",
                   static_cast<double>(parameters->bytes()) / 1e6,
