@@ -63,7 +63,7 @@ std::string operation_name(const GroupGraph& graph, const Group& group) {
 class Compiler {
  public:
   Compiler(const mil::Function& function, Constants& constants, const Machine& machine)
-      : graph_(function), constants_(constants), machine_(machine) {}
+      : graph_(function, constants.source()), constants_(constants), machine_(machine) {}
 
   CompiledProgram run(const std::vector<std::string>& disabled_fusions) {
     for (const Fusion* fusion : fusions()) {
@@ -101,6 +101,7 @@ class Compiler {
     LowerContext context(graph_, group, placement_, constants_, machine_);
     Step step;
     step.operation = operation_name(graph_, group);
+    step.refusals = group.refusals;
     const bool own = group.fusion != nullptr && !group.fusion->alternatives.empty();
     const auto alternatives = own ? group.fusion->alternatives : op_row(op.kind).alternatives;
     for (const Alternative& alternative : alternatives) {

@@ -41,6 +41,8 @@ class Constants {
                                      std::ptrdiff_t lane_stride, std::ptrdiff_t depth_stride,
                                      const compute::GemvPlan& plan);
 
+  mil::ConstantSource& source() const { return source_; }
+
   // Weights again, from the store.
   void update();
 

@@ -29,8 +29,9 @@ void keep_one_of_each(std::vector<T>& values) {
 
 }  // namespace
 
-GroupGraph::GroupGraph(const mil::Function& function)
+GroupGraph::GroupGraph(const mil::Function& function, mil::ConstantSource& source)
     : function_(function),
+      source_(source),
       group_of_op_(function.ops.size(), -1),
       readers_(function.values.size()),
       is_output_(function.values.size(), 0) {
@@ -51,6 +52,12 @@ GroupGraph::GroupGraph(const mil::Function& function)
       readers_[static_cast<std::size_t>(value.index)].push_back(index);
     groups_.push_back(std::move(group));
   }
+}
+
+std::span<const std::byte> GroupGraph::constant_bytes(const mil::Constant& constant,
+                                                      std::vector<std::byte>& scratch) const {
+  if (constant.weight() != nullptr || constant.has_strings()) return {};
+  return source_.bytes(constant, scratch);
 }
 
 int GroupGraph::producer(mil::Value value) const {
@@ -107,6 +114,50 @@ bool GroupGraph::merge_makes_cycle(int producer, int consumer) const {
     if (visit_inputs(index, /*skip_producer=*/false)) return true;
   }
   return false;
+}
+
+bool GroupGraph::joining_makes_cycle(const std::vector<int>& members) const {
+  int oldest = group(members.front()).ops.front();
+  for (const int member : members) oldest = std::min(oldest, group(member).ops.front());
+  const auto is_member = [&](int index) {
+    return std::find(members.begin(), members.end(), index) != members.end();
+  };
+  std::vector<char> seen(groups_.size(), 0);
+  std::vector<int> open;
+  // Says whether a group outside reads what a member writes.
+  const auto visit_inputs = [&](int index) {
+    for (const mil::Value value : group(index).inputs) {
+      const int source = producer(value);
+      if (source < 0) continue;
+      if (is_member(source)) {
+        if (!is_member(index)) return true;
+        continue;
+      }
+      if (seen[static_cast<std::size_t>(source)] || group(source).last_op() < oldest) continue;
+      seen[static_cast<std::size_t>(source)] = 1;
+      open.push_back(source);
+    }
+    return false;
+  };
+  for (const int member : members) visit_inputs(member);
+  for (int visits = 0; !open.empty(); ++visits) {
+    if (visits == kMaxVisits) return true;
+    const int index = open.back();
+    open.pop_back();
+    if (visit_inputs(index)) return true;
+  }
+  return false;
+}
+
+void GroupGraph::set_operands(int index, const std::vector<mil::Value>& inputs,
+                              const std::vector<mil::Value>& outputs) {
+  const std::vector<mil::Value> before = group(index).inputs;
+  for (const mil::Value value : before) drop_input(index, value);
+  for (const mil::Value value : inputs) {
+    add_reader(value, index);
+    add_once(group(index).inputs, value);
+  }
+  group(index).outputs = outputs;
 }
 
 // `consumer` reads what `producer` reads and computes what it computes.

@@ -2,14 +2,19 @@
 // operation is a group of its own; a fusion merges groups or rewires what they read.
 #pragma once
 
+#include <memory>
+#include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
+#include "anemone/mil/constant_source.h"
 #include "anemone/mil/ir.h"
 
 namespace anemone::cpu {
 
-struct Fusion;  // fusion/fusion.h
+struct Fusion;          // fusion/fusion.h
+struct AttentionParts;  // fusion/attention_match.h
 
 struct Group {
   const Fusion* fusion = nullptr;   // which pattern made it; null: a single operation
@@ -25,6 +30,9 @@ struct Group {
   // Of which only the lower triangle of the last two dimensions counts: read as 0 above, or
   // unspecified there.
   std::vector<mil::Value> lower_triangular;
+  std::shared_ptr<const AttentionParts> attention;  // what fusions of attention found
+  // Why fusions left the group as it is, for explain.
+  std::vector<std::string> refusals;
 
   bool merged_away() const { return ops.empty(); }
   int last_op() const { return ops.back(); }
@@ -32,7 +40,8 @@ struct Group {
 
 class GroupGraph {
  public:
-  explicit GroupGraph(const mil::Function& function);
+  // `source`: of constants that are not in the function itself.
+  GroupGraph(const mil::Function& function, mil::ConstantSource& source);
 
   const mil::Function& function() const { return function_; }
   std::vector<Group>& groups() { return groups_; }
@@ -42,6 +51,10 @@ class GroupGraph {
   const mil::Operation& op(int index) const {
     return function_.ops[static_cast<std::size_t>(index)];
   }
+
+  // The bytes of a constant that never changes (a weight does: none).
+  std::span<const std::byte> constant_bytes(const mil::Constant& constant,
+                                            std::vector<std::byte>& scratch) const;
 
   // The group that writes a value; -1 for inputs and constants.
   int producer(mil::Value value) const;
@@ -60,6 +73,11 @@ class GroupGraph {
   void merge(int producer, int consumer);
   // The same without taking it from other readers: `consumer` does it again for itself.
   void repeat_in(int producer, int consumer);
+  // Would a step made of all these groups have to run before and after some other group?
+  bool joining_makes_cycle(const std::vector<int>& members) const;
+  // What group `index` reads and writes from now on.
+  void set_operands(int index, const std::vector<mil::Value>& inputs,
+                    const std::vector<mil::Value>& outputs);
   // Makes group `index` read `to` instead of `from`.
   void rewire(int index, mil::Value from, mil::Value to);
   void drop_input(int index, mil::Value value);
@@ -75,6 +93,7 @@ class GroupGraph {
   std::vector<char> live_groups() const;
 
   const mil::Function& function_;
+  mil::ConstantSource& source_;
   std::vector<Group> groups_;
   std::vector<int> group_of_op_;
   std::vector<std::vector<int>> readers_;

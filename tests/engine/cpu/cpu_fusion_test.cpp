@@ -2,79 +2,16 @@
 // case also runs with every fusion disabled.
 #include <gtest/gtest.h>
 
-#include <random>
-
-#include "anemone/base/element.h"
-#include "anemone/engine/cpu/fusion/fusion.h"
-#include "anemone/mil/builder.h"
-#include "tests/engine/cpu/cpu_setups.h"
-#include "tests/engine/oracle.h"
-#include "tests/support/step_evaluator.h"
+#include "tests/engine/cpu/fusion_case.h"
 
 namespace anemone::test {
 namespace {
 
 using mil::Builder;
-using mil::Type;
 using mil::Value;
 
-class Case {
- public:
-  explicit Case(DType dtype = DType::fp16) : b(program_), dtype_(dtype) {}
-
-  Value input(const std::string& name, const Shape& shape, DType dtype) {
-    std::uniform_real_distribution<double> uniform(-1, 1);
-    std::vector<double>& values = inputs_[name];
-    values.resize(static_cast<std::size_t>(shape.elements()));
-    for (double& value : values) value = round_to(dtype, uniform(random_));
-    return b.input(name, Type::tensor(dtype, shape));
-  }
-  Value input(const std::string& name, const Shape& shape) { return input(name, shape, dtype_); }
-
-  Value mask(std::int64_t size, double hidden) {
-    std::vector<double> values;
-    for (std::int64_t row = 0; row < size; ++row) {
-      for (std::int64_t column = 0; column < size; ++column)
-        values.push_back(column > row ? hidden : 0);
-    }
-    return b.constant(mil::Constant::numbers(dtype_, {1, 1, size, size}, values), "mask");
-  }
-
-  // Compares with the reference, fused and not; returns the explanation of the fused program.
-  std::string check() {
-    mil::ConstantSource constants;
-    const Expected expected = expect(program_.main(), inputs_, constants);
-    for (const CpuSetup& setup : cpu_setups()) {
-      expect_close(run_on_engine(*setup.engine, program_.main(), inputs_, {}), expected,
-                   setup.name);
-    }
-    cpu::CpuEngineOptions plain;
-    plain.engine.threads = 1;
-    for (const cpu::Fusion* fusion : cpu::fusions())
-      plain.disabled_fusions.emplace_back(fusion->name);
-    const auto unfused = cpu::make_engine(plain);
-    expect_close(run_on_engine(*unfused, program_.main(), inputs_, {}), expected, "not fused");
-    return cpu_engine(isas_here().back(), 2)->compile(program_.main(), {})->explain();
-  }
-
- private:
-  mil::Program program_;
-  mil::TensorMap<double> inputs_;
-  std::mt19937 random_{1};
-
- public:
-  Builder b;
-
- private:
-  DType dtype_;
-};
-
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
 TEST(CpuFusion, ArithmeticBecomesOneProgram) {
-  Case c;
+  FusionCase c;
   Builder& b = c.b;
   const Value h = c.input("h", {1, 20, 1, 33}), g = c.input("g", {1, 20, 1, 33});
   const Value w = c.input("w", {1, 20, 1, 1});
@@ -90,7 +27,7 @@ TEST(CpuFusion, ArithmeticBecomesOneProgram) {
 
 // b depends on a and c on both: a and c cannot be one step.
 TEST(CpuFusion, MergesMakeNoCycles) {
-  Case c;
+  FusionCase c;
   Builder& b = c.b;
   const Value x = c.input("x", {6, 8});
   const Value first = b.exp({{"x", x}});
@@ -102,7 +39,7 @@ TEST(CpuFusion, MergesMakeNoCycles) {
 }
 
 TEST(CpuFusion, LongProgramsAreCutWhereSlotsRunOut) {
-  Case c(DType::fp32);
+  FusionCase c(DType::fp32);
   Builder& b = c.b;
   std::vector<Value> values;
   for (int i = 0; i < 40; ++i) values.push_back(c.input("x" + std::to_string(i), {5, 7}));
@@ -114,7 +51,7 @@ TEST(CpuFusion, LongProgramsAreCutWhereSlotsRunOut) {
 }
 
 TEST(CpuFusion, IntegersAndTruthValuesAreStoredInBetween) {
-  Case c(DType::fp32);
+  FusionCase c(DType::fp32);
   Builder& b = c.b;
   const Value x = c.input("x", {4, 9});
   const Value big = b.mul({{"x", x}, {"y", 100.0}});
@@ -126,7 +63,7 @@ TEST(CpuFusion, IntegersAndTruthValuesAreStoredInBetween) {
 }
 
 TEST(CpuFusion, WideCopiesAreNotStored) {
-  Case c;
+  FusionCase c;
   Builder& b = c.b;
   const Value x = c.input("x", {8, 9}), w = c.input("w", {8, 1});
   const Value wide = b.cast({{"x", x}, {"dtype", "fp32"}});
@@ -143,7 +80,7 @@ TEST(CpuFusion, WideCopiesAreNotStored) {
 // The wide copy is stored after all where a reader cannot make it, and is then stored by its own
 // step, whatever becomes of the groups that repeat it.
 TEST(CpuFusion, AWideCopyIsStoredForReadersThatNeedIt) {
-  Case c;
+  FusionCase c;
   Builder& b = c.b;
   const Value x = c.input("x", {4, 9}), y = c.input("y", {4, 9}, DType::fp32);
   const Value wide = b.cast({{"x", x}, {"dtype", "fp32"}});
@@ -155,7 +92,7 @@ TEST(CpuFusion, AWideCopyIsStoredForReadersThatNeedIt) {
 }
 
 TEST(CpuFusion, ProductsTakeScalesCastsAndSums) {
-  Case c;
+  FusionCase c;
   Builder& b = c.b;
   const Value x = c.input("x", {2, 9, 6}), y = c.input("y", {2, 6, 11});
   const Value r = c.input("r", {9, 11}, DType::fp32);
@@ -171,7 +108,7 @@ TEST(CpuFusion, ProductsTakeScalesCastsAndSums) {
 
 TEST(CpuFusion, ConvolutionsTakeASumUnlessTheyHaveABias) {
   for (const bool biased : {false, true}) {
-    Case c;
+    FusionCase c;
     Builder& b = c.b;
     const Value x = c.input("x", {2, 6, 3, 5}), r = c.input("r", {2, 8, 3, 5});
     const Value w = c.input("w", {8, 6, 1, 1}), bias = c.input("bias", {8});
@@ -185,7 +122,7 @@ TEST(CpuFusion, ConvolutionsTakeASumUnlessTheyHaveABias) {
 
 // Positions that are not evenly spaced in all tensors are done row by row.
 TEST(CpuFusion, ConvolutionsTakeSumsOfAnyShapeIntoAnyPlace) {
-  Case c;
+  FusionCase c;
   Builder& b = c.b;
   const Value x = c.input("x", {2, 6, 3, 5}), w = c.input("w", {8, 6, 1, 1});
   std::vector<Value> parts;
@@ -201,7 +138,7 @@ TEST(CpuFusion, ConvolutionsTakeSumsOfAnyShapeIntoAnyPlace) {
 }
 
 TEST(CpuFusion, ProductsTakeSumsOfAnyShapeIntoAnyPlace) {
-  Case c;
+  FusionCase c;
   Builder& b = c.b;
   const Value x = c.input("x", {2, 3, 4, 6}), y = c.input("y", {3, 6, 5});
   std::vector<Value> parts;
@@ -216,7 +153,7 @@ TEST(CpuFusion, ProductsTakeSumsOfAnyShapeIntoAnyPlace) {
 }
 
 TEST(CpuFusion, ProductsOfVectorsTakeSums) {
-  Case c;
+  FusionCase c;
   Builder& b = c.b;
   const Value x = c.input("x", {2, 3, 6}), v = c.input("v", {6}), r = c.input("r", {3});
   b.output(b.add({{"x", b.matmul({{"x", x}, {"y", v}})}, {"y", r}}), "column");
@@ -229,7 +166,7 @@ TEST(CpuFusion, ProductsOfVectorsTakeSums) {
 }
 
 TEST(CpuFusion, OtherConvolutionsGatherTheirInput) {
-  Case c;
+  FusionCase c;
   Builder& b = c.b;
   const Value x = c.input("x", {2, 6, 9, 7}), r = c.input("r", {2, 4, 5, 4});
   const Value w = c.input("w", {4, 3, 3, 2});
@@ -247,7 +184,7 @@ TEST(CpuFusion, OtherConvolutionsGatherTheirInput) {
 
 TEST(CpuFusion, CausalAttentionSkipsWhatIsMasked) {
   for (const double hidden : {-65504.0, -1e4}) {
-    Case c;
+    FusionCase c;
     Builder& b = c.b;
     const Value q = c.input("q", {1, 2, 8, 50}), k = c.input("k", {1, 2, 8, 50});
     const Value v = c.input("v", {1, 2, 8, 50}), g = c.input("g", {1, 2, 8, 50});
@@ -273,7 +210,7 @@ TEST(CpuFusion, CausalAttentionSkipsWhatIsMasked) {
 
 // Scores that are an output are wanted whole.
 TEST(CpuFusion, ScoresThatAreWantedAreComputedWhole) {
-  Case c;
+  FusionCase c;
   Builder& b = c.b;
   const Value q = c.input("q", {8, 50}), k = c.input("k", {8, 50});
   const Value scores = b.matmul({{"x", q}, {"y", k}, {"transpose_x", true}});
@@ -286,7 +223,7 @@ TEST(CpuFusion, ScoresThatAreWantedAreComputedWhole) {
 }
 
 TEST(CpuFusion, OtherMasksAreAdded) {
-  Case c;
+  FusionCase c;
   Builder& b = c.b;
   const Value x = c.input("x", {3, 10, 10});
   const Value masked = b.add({{"x", x}, {"y", c.mask(10, -5)}});

@@ -1,6 +1,8 @@
 // What patterns ask of a graph.
 #pragma once
 
+#include <optional>
+
 #include "anemone/engine/cpu/group_graph.h"
 
 namespace anemone::cpu {
@@ -23,5 +25,24 @@ inline const mil::Operation* producer_op(const GroupGraph& graph, mil::Value val
   const mil::Operation* op = single_op(graph, graph.producer(value));
   return op != nullptr && op->kind == kind ? op : nullptr;
 }
+
+// The other operand of a commutative operation; invalid if `value` is none of them.
+mil::Value other_operand(const mil::Operation& op, mil::Value value);
+
+// value = source · factor, with the type of source.
+struct Scaled {
+  mil::Value source;
+  double factor = 1;
+};
+std::optional<Scaled> as_scaled(const GroupGraph& graph, const mil::Operation& op);
+
+// p · (dp - Σ p · dp) over the last axis, the derivative of softmax.
+struct SoftmaxGradient {
+  mil::Value p, dp;
+  mil::Value product, sum, centered;  // in between
+  mil::Value result;
+};
+// The one whose last operation is the group's.
+std::optional<SoftmaxGradient> match_softmax_gradient(const GroupGraph& graph, int index);
 
 }  // namespace anemone::cpu

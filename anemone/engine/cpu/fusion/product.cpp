@@ -13,25 +13,6 @@ namespace {
 
 bool is_product_type(DType type) { return type == DType::fp16 || type == DType::fp32; }
 
-// value = source · factor, with the shape of source.
-struct Scaled {
-  mil::Value source;
-  double factor = 1;
-};
-
-std::optional<Scaled> as_scaled(const GroupGraph& graph, const mil::Operation& op) {
-  if (op.kind != mil::OpKind::mul) return std::nullopt;
-  for (const std::size_t number : {std::size_t{0}, std::size_t{1}}) {
-    const mil::Constant* constant = graph.function().constant(op.arguments[number].front());
-    const mil::Value source = op.arguments[1 - number].front();
-    if (constant == nullptr || !constant->has_bytes()) continue;
-    if (constant->type().shape.elements() != 1) continue;
-    if (!(graph.function().type(source) == result_type(graph, op))) continue;
-    return Scaled{source, constant->number()};
-  }
-  return std::nullopt;
-}
-
 void fold_operand_scales(GroupGraph& graph, int index) {
   const mil::Operation& op = graph.op(graph.group(index).ops.front());
   const mil::Value operands[] = {op.arguments[0].front(), op.arguments[1].front()};

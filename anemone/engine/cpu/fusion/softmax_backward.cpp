@@ -12,47 +12,6 @@
 namespace anemone::cpu {
 namespace {
 
-struct Match {
-  mil::Value p, dp, product, sum, centered;
-};
-
-// The other operand of a commutative operation; invalid if `value` is none of them.
-mil::Value other_operand(const mil::Operation& op, mil::Value value) {
-  const mil::Value x = op.arguments[0].front(), y = op.arguments[1].front();
-  return x == value ? y : (y == value ? x : mil::Value{});
-}
-
-bool sums_rows(const GroupGraph& graph, const mil::Operation& sum) {
-  const mil::OpContext op(mil::op_def(sum.kind), graph.function(), sum);
-  const int rank = op.shape(0).rank();
-  const int axes = op.def().find_param("axes");
-  if (!op.has(axes) || !op.boolean(op.def().find_param("keep_dims"))) return false;
-  const std::vector<std::int64_t> given = op.integers(axes);
-  return given.size() == 1 && normalize_axis(given.front(), rank) == rank - 1;
-}
-
-// `last` is p * centered.
-std::optional<Match> match_with(const GroupGraph& graph, const mil::Operation& last, mil::Value p) {
-  Match match;
-  match.p = p;
-  match.centered = other_operand(last, p);
-  const mil::Operation* centered = producer_op(graph, match.centered, mil::OpKind::sub);
-  if (centered == nullptr) return std::nullopt;
-  match.dp = centered->arguments[0].front();
-  match.sum = centered->arguments[1].front();
-  const mil::Operation* sum = producer_op(graph, match.sum, mil::OpKind::reduce_sum);
-  if (sum == nullptr || !sums_rows(graph, *sum)) return std::nullopt;
-  match.product = sum->arguments[0].front();
-  const mil::Operation* product = producer_op(graph, match.product, mil::OpKind::mul);
-  if (product == nullptr || !(other_operand(*product, p) == match.dp)) return std::nullopt;
-  const mil::Function& function = graph.function();
-  const mil::Type& type = result_type(graph, last);
-  const bool plain = function.type(p) == type && function.type(match.dp) == type &&
-                     (type.dtype == DType::fp16 || type.dtype == DType::fp32) &&
-                     type.shape.elements() > 0;
-  return plain ? std::optional(match) : std::nullopt;
-}
-
 // A value between the parts that nobody else wants.
 bool is_inner(const GroupGraph& graph, mil::Value value) {
   return !graph.is_output(value) && graph.readers(value).size() == 1;
@@ -68,10 +27,7 @@ bool is_lower_triangular(const GroupGraph& graph, mil::Value value) {
 void fuse(GroupGraph& graph) {
   for (std::size_t i = 0; i < graph.groups().size(); ++i) {
     const int index = static_cast<int>(i);
-    const mil::Operation* last = single_op(graph, index);
-    if (last == nullptr || last->kind != mil::OpKind::mul) continue;
-    std::optional<Match> match = match_with(graph, *last, last->arguments[0].front());
-    if (!match.has_value()) match = match_with(graph, *last, last->arguments[1].front());
+    const std::optional<SoftmaxGradient> match = match_softmax_gradient(graph, index);
     if (!match.has_value() || !is_inner(graph, match->product) || !is_inner(graph, match->sum) ||
         !is_inner(graph, match->centered))
       continue;
