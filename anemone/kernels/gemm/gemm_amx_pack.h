@@ -24,10 +24,6 @@ ANEMONE_INLINE Float upper_as_floats(__m512i bf16s) {
   const __m512i wide = _mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(bf16s, 1));
   return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
 }
-ANEMONE_INLINE __m512i as_bf16s(Float first, Float second) {
-  return reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(second, first));
-}
-
 // 32 floats as bf16, `first` in the lower half: rounded, or as sums of two, which is exact for
 // fp16. An infinity becomes inf + NaN.
 template <int Planes>
@@ -54,14 +50,6 @@ ANEMONE_INLINE Float load_for_pack(const GemmPack& args, const T* from, std::ptr
   // Other rounding than of fp32 comes staged.
   if constexpr (sizeof(T) == sizeof(float)) return round_operand(args, a);
   return a;
-}
-
-// Elements 0 to 15 and 16 to 31 as pairs (0, 16), (1, 17), …
-ANEMONE_INLINE __m512i interleave_halves(__m512i a) {
-  const __m512i order = _mm512_setr_epi32(
-      0x100000, 0x110001, 0x120002, 0x130003, 0x140004, 0x150005, 0x160006, 0x170007, 0x180008,
-      0x190009, 0x1a000a, 0x1b000b, 0x1c000c, 0x1d000d, 0x1e000e, 0x1f000f);
-  return _mm512_permutexvar_epi16(order, a);
 }
 
 // Vector i of a tile: from a source whose depths lie side by side, lane i with 32 depths.

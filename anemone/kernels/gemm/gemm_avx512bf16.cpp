@@ -22,13 +22,6 @@ struct Bf16Product {
   }
 };
 
-ANEMONE_INLINE __m512i make_pairs(Float even, Float odd) {
-  const __m512i low = _mm512_srli_epi32(bf16_bits_rounded(even), 16);
-  // Bits of `odd` where the constant is set, bits of `low` elsewhere.
-  return _mm512_ternarylogic_epi32(_mm512_set1_epi32(static_cast<int>(0xffff0000u)),
-                                   bf16_bits_rounded(odd), low, 0xca);
-}
-
 ANEMONE_INLINE void store_pairs(Pair* to, int n, __m512i pairs) {
   if (n >= kLanes) {
     _mm512_storeu_si512(to, pairs);
@@ -55,17 +48,9 @@ ANEMONE_INLINE void pack_lane_pairs(const GemmPack& args) {
       const Float odd = p + 1 < args.k
                             ? load_at_most(from + args.depth_stride + lane, have, args.round_fp16)
                             : broadcast(0);
-      store_pairs(to + lane, args.width - lane, make_pairs(even, odd));
+      store_pairs(to + lane, args.width - lane, interleave_halves(as_bf16s(even, odd)));
     }
   }
-}
-
-// 16 neighbouring depths of one lane as 16 bf16 numbers.
-template <class T>
-ANEMONE_INLINE __m256i load_depths(const T* from, std::ptrdiff_t n, bool fp16) {
-  if (n <= 0) return _mm256_setzero_si256();
-  const __m512i rounded = bf16_bits_rounded(load_at_most(from, n, fp16));
-  return _mm512_cvtepi32_epi16(_mm512_srli_epi32(rounded, 16));
 }
 
 // Depths are neighbours in memory: 16 lanes of 16 pairs are transposed in registers.
@@ -81,10 +66,9 @@ ANEMONE_INLINE void pack_depth_pairs(const GemmPack& args) {
       for (int i = 0; i < kLanes; ++i) {
         const std::ptrdiff_t n = i < have ? args.k - p : 0;
         const T* row = n > 0 ? from + i * args.lane_stride + p : from;
-        const __m256i first = load_depths(row, n, args.round_fp16);
-        const __m256i second = load_depths(row + kLanes, n - kLanes, args.round_fp16);
-        square[i] =
-            _mm512_castsi512_ps(_mm512_inserti64x4(_mm512_castsi256_si512(first), second, 1));
+        const T* next = n > kLanes ? row + kLanes : row;
+        square[i] = _mm512_castsi512_ps(as_bf16s(load_at_most(row, n, args.round_fp16),
+                                                 load_at_most(next, n - kLanes, args.round_fp16)));
       }
       transpose_square(square);
       ANEMONE_UNROLL
