@@ -151,15 +151,15 @@ void report_outputs(const Options& options, const std::vector<engine::Port>& por
   }
 }
 
-void run_once(engine::Binding& binding) {
-  if (Status status = binding.run(); !status.ok()) throw Error(status.message);
+void run_once(engine::Binding& binding, const std::string& name) {
+  if (Status status = binding.run(); !status.ok()) throw Error(status.message, name);
 }
 
-double median_milliseconds(engine::Binding& binding, int runs) {
+double median_milliseconds(engine::Binding& binding, const std::string& name, int runs) {
   std::vector<double> times;
   for (int i = 0; i < runs; ++i) {
     const auto start = std::chrono::steady_clock::now();
-    run_once(binding);
+    run_once(binding, name);
     const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
     times.push_back(took.count());
   }
@@ -193,12 +193,13 @@ int run_program(const Options& options) {
     notes.push_back("numerics " + engine::describe(*numerics));
   fill_inputs(options, executable->inputs(), inputs, notes);
   const auto binding = executable->bind(pointers(inputs), pointers(outputs));
-  run_once(*binding);
+  run_once(*binding, file.name());
   report_outputs(options, executable->outputs(), outputs, notes);
   for (const std::string& note : notes) fmt::print(stderr, "anemone: note: {}\n", note);
   if (options.time > 0) {
-    fmt::print("{:.4g} ms, median of {} runs on {}\n", median_milliseconds(*binding, options.time),
-               options.time, engine->name());
+    fmt::print("{:.4g} ms, median of {} runs on {}\n",
+               median_milliseconds(*binding, file.name(), options.time), options.time,
+               engine->name());
   }
   return kExitOk;
 }

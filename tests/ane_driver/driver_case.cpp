@@ -3,15 +3,36 @@
 namespace anemone::test {
 namespace {
 
-constexpr std::int64_t kChannels = 2, kPositions = 40;
-
 template <class Visit>
 void visit_port(const std::vector<engine::Port>& ports, std::string_view name, Visit visit) {
   for (const engine::Port& port : ports)
     if (port.name == name) visit(port);
 }
 
+void build(mil::Program& program, bool subtract) {
+  mil::Builder b(program);
+  const mil::Type type =
+      mil::Type::tensor(DType::fp16, {1, DriverCase::kChannels, 1, DriverCase::kPositions});
+  const mil::Value x = b.input("x", type), x2 = b.input("x2", type);
+  const mil::Value sum =
+      subtract ? b.sub({{"x", x}, {"y", x2}}, "sum") : b.add({{"x", x}, {"y", x2}}, "sum");
+  const mil::Value w = b.weight({"w"}, mil::Type::tensor(DType::fp16, {2, 2, 1, 1}));
+  b.output(b.conv({{"x", sum}, {"weight", w}}), "y");
+  b.output(sum, "sum");
+}
+
 }  // namespace
+
+bool TestClock::wait(std::condition_variable& change, std::unique_lock<std::mutex>& lock,
+                     const bool& done, engine::ane::Milliseconds limit) {
+  const FakeAne* fake = FakeAne::load();
+  while (!change.wait_for(lock, std::chrono::milliseconds(1), [&] { return done; })) {
+    if (fake->held() == 0) continue;
+    now_ += limit;
+    return done;
+  }
+  return true;
+}
 
 void Ready::bind(engine::Engine& engine) {
   std::vector<engine::Surface*> in, out;
@@ -46,13 +67,8 @@ std::vector<double> Ready::read(std::string_view name) {
 }
 
 DriverCase::DriverCase() {
-  mil::Builder b(program);
-  const mil::Type type = mil::Type::tensor(DType::fp16, {1, kChannels, 1, kPositions});
-  const mil::Value x = b.input("x", type), x2 = b.input("x2", type);
-  const mil::Value sum = b.add({{"x", x}, {"y", x2}}, "sum");
-  const mil::Value w = b.weight({"w"}, mil::Type::tensor(DType::fp16, {2, 2, 1, 1}));
-  b.output(b.conv({{"x", sum}, {"weight", w}}), "y");
-  b.output(sum, "sum");
+  build(program, /*subtract=*/false);
+  build(difference, /*subtract=*/true);
   store.add("w", {2, 2}, weights);
   compile.name = "l0.case";
   compile.weights = &store;

@@ -14,7 +14,8 @@
 
 namespace anemone::test {
 
-// Sleeping only moves it on.
+// Sleeping only moves it on. A call that the fake framework holds is overdue at once, any other
+// never is: no test depends on how fast a machine is.
 class TestClock final : public engine::ane::Clock {
  public:
   engine::ane::Milliseconds now() override { return now_; }
@@ -22,6 +23,8 @@ class TestClock final : public engine::ane::Clock {
     now_ += duration;
     slept += duration;
   }
+  bool wait(std::condition_variable& change, std::unique_lock<std::mutex>& lock, const bool& done,
+            engine::ane::Milliseconds limit) override;
   engine::ane::Milliseconds slept{0};
 
  private:
@@ -42,6 +45,8 @@ struct Ready {
 // sum = x + x2;  y = W sum;  [1, 2, 1, 40] each, W in the store (the unit matrix at first).
 class DriverCase {
  public:
+  static constexpr std::int64_t kChannels = 2, kPositions = 40;
+
   DriverCase();
 
   engine::Engine& engine();  // made at the first call
@@ -54,6 +59,7 @@ class DriverCase {
   TestClock clock;
   TemporaryDirectory failures;
   mil::Program program;
+  mil::Program difference;  // the same with sum = x - x2
   mil::WeightStore store;
   std::vector<float> weights{1, 0, 0, 1};
 

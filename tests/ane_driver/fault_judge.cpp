@@ -9,12 +9,14 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <iostream>
 #include <thread>
 
 namespace anemone::test {
 namespace {
 
 constexpr int kMostFailures = 5;
+constexpr int kMostTries = 20000;  // a millisecond each
 
 // Ends the process, naming the script, when one takes too long or crashes.
 class Watchdog {
@@ -67,12 +69,13 @@ class Watchdog {
 
 // What the scripts reached, so that the test cannot become one of nothing.
 struct Tally {
-  int completed = 0, second_tries = 0;
+  int completed = 0, second_tries = 0, stuck = 0;
   std::array<long, static_cast<std::size_t>(FaultPoint::count_)> struck{};
 
   void add(const FaultRun& run) {
     completed += run.complete ? 1 : 0;
     second_tries += run.foretold.slept_ms() > 0 ? 1 : 0;
+    stuck += run.foretold.stuck() ? 1 : 0;
     for (std::size_t i = 0; i < struck.size(); ++i) {
       struck[i] += run.foretold.struck(static_cast<FaultPoint>(i));
     }
@@ -98,6 +101,15 @@ void compare_calls(const FakeAne& fake, FaultRun& run) {
                foretold.slept_ms());
 }
 
+// What a call that did not return used is in use until it does; then it too must go.
+void let_go(FakeAne& fake, long objects_before) {
+  for (int tries = 0; tries < kMostTries; ++tries) {
+    fake.let_go();  // again and again: what tidies up behind it may be held too
+    if (fake.live() == objects_before) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+}
+
 // Everything that is wrong after one script; empty = nothing.
 std::string judge(FakeAne& fake, const FaultPlan& plan, const FaultScenario& scenario,
                   Tally& tally) {
@@ -105,6 +117,7 @@ std::string judge(FakeAne& fake, const FaultPlan& plan, const FaultScenario& sce
   fake.script(plan.script);
   FaultRun run(plan);
   scenario(run);
+  if (run.foretold.stuck() || fake.held() > 0) let_go(fake, before);
   compare_calls(fake, run);
   expect_count(run.wrong, "live objects", fake.live(), before);
   expect_count(run.wrong, "loaded programs", fake.loaded_programs(), 0);
@@ -157,14 +170,17 @@ void run_fault_scripts(FakeAne& fake, int scripts, const DrawScenario& draw) {
   EXPECT_EQ(open_files(), files_before);
   EXPECT_GT(tally.completed, scripts / 5);
   EXPECT_GT(tally.second_tries, scripts / 10);
+  EXPECT_GT(tally.stuck, scripts / 20);
   std::string struck;
-  for (const long each : tally.struck) {
-    EXPECT_GT(each, scripts / 50);
-    struck += std::to_string(each) + " ";
+  for (std::size_t i = 0; i < tally.struck.size(); ++i) {
+    // Most scenarios unload only at the end, where nothing is foretold any more.
+    const bool foretold = static_cast<FaultPoint>(i) != FaultPoint::unload;
+    EXPECT_GT(tally.struck[i], foretold ? scripts / 50 : -1);
+    struck += " " + std::to_string(tally.struck[i]);
   }
-  testing::Test::RecordProperty("completed", tally.completed);
-  testing::Test::RecordProperty("second_tries", tally.second_tries);
-  testing::Test::RecordProperty("struck", struck);
+  std::cout << scripts << " fault scripts: " << tally.completed << " ran to their end, "
+            << tally.second_tries << " with second tries, " << tally.stuck
+            << " with a call that did not return; faults by point:" << struck << "\n";
 }
 
 }  // namespace anemone::test

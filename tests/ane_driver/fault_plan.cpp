@@ -7,7 +7,7 @@ namespace {
 
 constexpr std::array<const char*, static_cast<std::size_t>(FaultPoint::count_)> kNames = {
     "descriptor", "model",   "request", "surface-object", "surface",
-    "lock",       "compile", "load",    "evaluate"};
+    "lock",       "compile", "load",    "evaluate",       "unload"};
 
 constexpr long kPauseAfterFailedCompile = 15000, kPauseBeforeLoad = 100, kPauseBeforeEvaluate = 20;
 constexpr long kCompileTries = 2, kLoadTries = 2, kEvaluateTries = 3;
@@ -29,12 +29,16 @@ constexpr Action kCompileActions[] = {
     {"domain com.apple.appleneuralengine code 4 text \"the connection was interrupted\"",
      Reaction::retry},
     {"hang 2", Reaction::none},
+    {"hold", Reaction::hang},
+    {"raise", Reaction::stop},
 };
 constexpr Action kLoadActions[] = {
     {"fail", Reaction::retry},
     {"no-error fail", Reaction::retry},
     {"text \"Program load failure (0x20004)\"", Reaction::stop},
     {"hang 1", Reaction::none},
+    {"hold", Reaction::hang},
+    {"raise text \"nil in a dictionary\"", Reaction::stop},
 };
 constexpr Action kEvaluateActions[] = {
     {"status 0x1d", Reaction::stop},
@@ -44,8 +48,16 @@ constexpr Action kEvaluateActions[] = {
     {"status 0x20 garbage", Reaction::retry},
     {"no-error fail", Reaction::retry},
     {"hang 1", Reaction::none},
+    {"hold garbage", Reaction::hang},
+    {"raise garbage", Reaction::stop},
 };
-constexpr Action kOtherActions[] = {{"nil", Reaction::stop}};
+constexpr Action kUnloadActions[] = {
+    {"fail", Reaction::none},
+    {"raise", Reaction::none},
+    {"hold", Reaction::hang},
+};
+constexpr Action kMethodActions[] = {{"nil", Reaction::stop}, {"raise", Reaction::stop}};
+constexpr Action kFunctionActions[] = {{"nil", Reaction::stop}};
 
 template <class T, std::size_t kSize>
 const T& pick(const T (&choices)[kSize], std::mt19937& random) {
@@ -60,8 +72,13 @@ const Action& pick_action(FaultPoint point, std::mt19937& random) {
       return pick(kLoadActions, random);
     case FaultPoint::evaluate:
       return pick(kEvaluateActions, random);
+    case FaultPoint::unload:
+      return pick(kUnloadActions, random);
+    case FaultPoint::surface:
+    case FaultPoint::lock:
+      return pick(kFunctionActions, random);
     default:
-      return pick(kOtherActions, random);
+      return pick(kMethodActions, random);
   }
 }
 
@@ -75,7 +92,8 @@ void add_faults(FaultPlan& plan, std::mt19937& random) {
       FaultPoint::compile,  FaultPoint::compile,  FaultPoint::compile,        FaultPoint::load,
       FaultPoint::load,     FaultPoint::load,     FaultPoint::evaluate,       FaultPoint::evaluate,
       FaultPoint::evaluate, FaultPoint::evaluate, FaultPoint::descriptor,     FaultPoint::model,
-      FaultPoint::request,  FaultPoint::surface,  FaultPoint::surface_object, FaultPoint::lock};
+      FaultPoint::request,  FaultPoint::surface,  FaultPoint::surface_object, FaultPoint::lock,
+      FaultPoint::unload};
   const unsigned count = random() % 5;
   for (unsigned i = 0; i < count; ++i) {
     const FaultPoint point = pick(kPoints, random);
@@ -109,7 +127,6 @@ void add_limits(FaultPlan& plan, std::mt19937& random) {
     plan.claims_compiled = true;
     plan.script += "exists yes; ";
   }
-  if (chance(random, 10)) plan.script += "unload 1-2 fail; ";
   if (chance(random, 10)) plan.script += "map 1-3 fail; ";
   if (chance(random, 50)) plan.script += "protect yes; ";
   if (chance(random, 10)) plan.script += "uniform yes; ";
@@ -156,6 +173,7 @@ Reaction Foretold::next(FaultPoint point) {
   const auto found = plan_.at[index].find(++occurrences_[index]);
   if (found == plan_.at[index].end() || found->second == Reaction::none) return Reaction::none;
   ++struck_[index];
+  stuck_ |= found->second == Reaction::hang;
   return found->second;
 }
 
@@ -197,12 +215,14 @@ Reaction Foretold::load(bool is_compiled) {
 }
 
 bool Foretold::build(bool held) {
+  if (stuck_) return false;
   for (long tries = 1;; ++tries) {
     if (!make_model(held)) return false;
     if (plan_.claims_compiled && load(false) == Reaction::none) return true;
+    if (stuck_) return false;
     const Reaction compiled = compile();
     if (compiled == Reaction::none) return load(true) == Reaction::none;
-    if (compiled == Reaction::stop || tries == kCompileTries) return false;
+    if (compiled != Reaction::retry || tries == kCompileTries) return false;
   }
 }
 
@@ -221,13 +241,19 @@ bool Foretold::surfaces_fit(long row_bytes) const {
   return strides_known && !plan_.refuses_small_surfaces;
 }
 
+void Foretold::unload() {
+  --loaded_;
+  if (!stuck_) next(FaultPoint::unload);
+}
+
 bool Foretold::evaluate(bool surfaces_fit) {
+  if (stuck_) return false;
   for (long tries = 1;; ++tries) {
     ++evaluates_;
     Reaction reaction = next(FaultPoint::evaluate);
     if (reaction == Reaction::none && !surfaces_fit) reaction = Reaction::stop;
     if (reaction == Reaction::none) return true;
-    if (reaction == Reaction::stop || tries == kEvaluateTries) return false;
+    if (reaction != Reaction::retry || tries == kEvaluateTries) return false;
     clock_ += kPauseBeforeEvaluate;
   }
 }

@@ -22,6 +22,7 @@ enum class FaultPoint : std::uint8_t {
   compile,
   load,
   evaluate,
+  unload,
   count_,
 };
 
@@ -29,6 +30,7 @@ enum class Reaction : std::uint8_t {
   none,   // nothing fails
   retry,  // may pass: try again, within the limits of the policy
   stop,   // would fail again
+  hang,   // does not return: nothing more is asked of the framework
 };
 
 struct FaultPlan {
@@ -57,7 +59,7 @@ class Foretold {
   bool lock() { return next(FaultPoint::lock) == Reaction::none; }
   bool make_request(int surfaces);
   bool evaluate(bool surfaces_fit);
-  void unload() { --loaded_; }
+  void unload();  // must succeed, whatever happens
 
   bool strides_told() const { return plan_.strides_told; }
   // How often something was to fail there, once or for good.
@@ -66,13 +68,14 @@ class Foretold {
   // whether surfaces made for what the driver is told are large enough.
   long row_stride(long row_bytes) const;
   bool surfaces_fit(long row_bytes) const;
+  bool stuck() const { return stuck_; }  // a call did not return
   long compiles() const { return compiles_; }
   long loads() const { return loads_; }
   long evaluates() const { return evaluates_; }
   long slept_ms() const { return clock_; }
 
  private:
-  Reaction next(FaultPoint point);
+  Reaction next(FaultPoint point);  // a call that hangs is stuck
   bool make_model(bool held);
   Reaction compile();
   Reaction load(bool is_compiled);
@@ -81,6 +84,7 @@ class Foretold {
   std::array<long, static_cast<std::size_t>(FaultPoint::count_)> occurrences_{}, struck_{};
   long compiles_ = 0, loads_ = 0, evaluates_ = 0, loaded_ = 0, clock_ = 0, rows_ = 64;
   std::optional<long> failed_at_;
+  bool stuck_ = false;
 };
 
 }  // namespace anemone::test

@@ -168,7 +168,8 @@ TEST_F(AneFaults, ACompileThatNeverReturnsIsReported) {
   fake_->script("compile 1 hang 400");
   {
     DriverCase c;
-    c.options.service.call_limit = Milliseconds(50);
+    c.options.service.clock = nullptr;
+    c.options.service.limits.build = Milliseconds(50);
     EXPECT_NE(compile_problem(c).find("compile does not return: no answer in 0.05 s"),
               std::string::npos);
     EXPECT_NE(compile_problem(c).find("an earlier compile does not return"), std::string::npos);

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <limits>
 
+#include "anemone/train/metrics_compare.h"
 #include "tests/support/process.h"
 #include "tests/support/shared.h"
 
@@ -29,6 +30,7 @@ int ProgramCase::run(std::vector<std::string> arguments) {
   const std::string full = script + "; report " + (folder.path() / "report").string();
   Process process(arguments, {{"ANEMONE_ANE_LIBRARY", library_.string()},
                               {"ANEMONE_FAKE_ANE", full},
+                              {"ANEMONE_ANE_PATIENCE", patience},
                               {"TMPDIR", temporary.string()}});
   const int code = process.wait();
   output = process.output();
@@ -54,6 +56,19 @@ std::vector<std::string> ProgramCase::losses(const std::string& name) const {
     losses.push_back(line.substr(at, line.find(',', at) - at));
   }
   return losses;
+}
+
+std::vector<std::string> ProgramCase::differences(const std::string& a,
+                                                  const std::string& b) const {
+  return train::compare_metrics(folder.path() / a / "metrics.jsonl",
+                                folder.path() / b / "metrics.jsonl");
+}
+
+long ProgramCase::restarts(const std::string& name) const {
+  long count = 0;
+  for (const std::string& line : lines_of(folder.path() / name / "metrics.jsonl"))
+    count += line.find("\"type\":\"resume\"") != std::string::npos ? 1 : 0;
+  return count;
 }
 
 std::string ProgramCase::report() const {

@@ -21,12 +21,16 @@ class ProgramCase {
             const std::vector<std::string>& flags);
 
   std::vector<std::string> losses(const std::string& name) const;  // of the steps, as written
+  // What two runs disagree in, times aside (train::compare_metrics).
+  std::vector<std::string> differences(const std::string& a, const std::string& b) const;
+  long restarts(const std::string& name) const;  // processes that went on with the run
   // A number of the line that the fake framework writes at the end of a process ("evaluates"); the
   // last line counts. -1 where there is none.
   long reported(const std::string& counter) const;
   std::string report() const;  // its last line
 
-  std::string script;  // of the fake framework
+  std::string script;    // of the fake framework
+  std::string patience;  // seconds that a call may take (ANEMONE_ANE_PATIENCE); empty: as usual
   std::string output;
   TemporaryDirectory folder;
 

@@ -1,7 +1,7 @@
 // Random fault scripts against the driver on the fake framework. Under each a program is built,
-// run, and given new weights, while calls fail as the script says; the driver must do exactly what
-// the policy of docs/ane.md asks for (fault_plan.h), and whatever succeeds must have the right
-// values.
+// run, and given new weights, while calls fail, hang and raise exceptions as the script says; the
+// driver must do exactly what the policy of docs/ane.md asks for (fault_plan.h), and whatever
+// succeeds must have the right values.
 #include <gtest/gtest.h>
 
 #include <span>
@@ -10,8 +10,10 @@
 #include "anemone/engine/ane/driver/compile_service.h"
 #include "anemone/engine/ane/driver/request.h"
 #include "anemone/engine/ane/driver/surface.h"
+#include "tests/ane_driver/engine_scenario.h"
 #include "tests/ane_driver/fault_judge.h"
 #include "tests/ane_driver/fault_programs.h"
+#include "tests/support/sanitized.h"
 
 namespace anemone::test {
 namespace {
@@ -19,122 +21,15 @@ namespace {
 using namespace engine;
 using namespace engine::ane;
 
-constexpr int kEngineScripts = 2000, kDriverScripts = 1000;
-
-void throw_if_failed(const Status& status) {
-  if (!status.ok()) throw Error(status.message);
-}
-
-// The engine as the trainer uses it: compile, bind, run, new weights, run, new weights, run.
-class EngineScenario {
- public:
-  explicit EngineScenario(FaultRun& run) : run_(run) { case_.options.service.clock = &run.clock; }
-
-  void play() {
-    if (make_ready()) {
-      bool well = run_once();
-      for (int version = 2; version < 4; ++version) {
-        well = update(version) && well;
-        well = run_once() && well;
-      }
-      run_.complete = well;
-    }
-    run_.compiles = case_.engine().compiles_used();
-  }
-
- private:
-  static constexpr long kRowBytes = 40 * 2;  // of DriverCase's tensors
-  static constexpr int kBuffers = 2;         // packed: one input, one output
-
-  bool make_ready() {
-    Foretold& foretold = run_.foretold;
-    if (!run_.step("compile", foretold.build(false), [&] {
-          ready_.executable = case_.engine().compile(case_.program.main(), case_.compile);
-        })) {
-      return false;
-    }
-    remember_layout();
-    const bool bound =
-        foretold.make_surface() && foretold.make_surface() && foretold.make_request(kBuffers);
-    return run_.step("bind", bound, [&] { ready_.bind(case_.engine()); });
-  }
-
-  void remember_layout() {
-    row_stride_ = run_.foretold.row_stride(kRowBytes);
-    surfaces_fit_ = run_.foretold.surfaces_fit(kRowBytes);
-  }
-
-  bool lock(const char* what, const std::function<void()>& call) {
-    return run_.step(what, run_.foretold.lock(), call);
-  }
-
-  bool run_once() {
-    const std::vector<double> x = values(1), x2 = values(2);
-    const bool ran = lock("writing x", [&] { ready_.write("x", x); }) &&
-                     lock("writing x2", [&] { ready_.write("x2", x2); }) &&
-                     run_.step("run", run_.foretold.evaluate(surfaces_fit_),
-                               [&] { throw_if_failed(ready_.binding->run()); });
-    std::vector<double> sum, y;
-    if (!ran || !lock("reading sum", [&] { sum = ready_.read("sum"); }) ||
-        !lock("reading y", [&] { y = ready_.read("y"); })) {
-      return false;
-    }
-    if (sum != expected_sum(x, x2)) run_.wrong += "wrong sum; ";
-    if (y != expected_y(sum)) run_.wrong += "wrong y; ";
-    return true;
-  }
-
-  // Where it fails the old weights stay in use.
-  bool update(int version) {
-    const std::vector<float> old = case_.weights;
-    const auto number = static_cast<float>(version);
-    case_.weights = {number, 1, -1, -number};
-    Foretold& foretold = run_.foretold;
-    const bool built = foretold.build(false);
-    const bool same_places =
-        foretold.row_stride(kRowBytes) == row_stride_ || !foretold.strides_told();
-    const bool must_succeed = built && same_places && foretold.make_request(kBuffers);
-    const bool updated = run_.step("new weights", must_succeed,
-                                   [&] { throw_if_failed(ready_.executable->update_weights()); });
-    if (built) foretold.unload();  // the old program or the new one
-    if (updated) remember_layout();
-    if (!updated) case_.weights = old;
-    return updated;
-  }
-
-  static std::vector<double> values(int seed) {
-    std::vector<double> values(2 * 40);
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      values[i] = static_cast<double>((i * 7 + static_cast<std::size_t>(seed) * 5) % 17) - 8;
-    }
-    return values;
-  }
-  static std::vector<double> expected_sum(std::vector<double> x, const std::vector<double>& x2) {
-    for (std::size_t i = 0; i < x.size(); ++i) x[i] += x2[i];
-    return x;
-  }
-  std::vector<double> expected_y(const std::vector<double>& sum) const {
-    std::vector<double> y(sum.size());
-    const std::size_t count = sum.size() / 2;
-    for (std::size_t i = 0; i < y.size(); ++i) {
-      const std::size_t row = i / count * 2, at = i % count;
-      y[i] = case_.weights[row] * sum[at] + case_.weights[row + 1] * sum[count + at];
-    }
-    return y;
-  }
-
-  FaultRun& run_;
-  DriverCase case_;
-  Ready ready_;
-  long row_stride_ = 0;
-  bool surfaces_fit_ = true;
-};
+// Sanitizers slow all of it down and find what they find in fewer.
+constexpr int kEngineScripts = kSanitized ? 300 : 2000, kDriverScripts = kSanitized ? 200 : 1000;
 
 TEST(AneRandomFaults, TheEngine) {
   ANEMONE_FAKE_ANE_OR_SKIP(fake);
   run_fault_scripts(fake, kEngineScripts, [](std::mt19937& random, FaultPlan& plan) {
+    const bool together = random() % 3 == 0;
     plan = random_fault_plan(random, true);
-    return [](FaultRun& run) { EngineScenario(run).play(); };
+    return [together](FaultRun& run) { play_engine_scenario(run, together); };
   });
 }
 
@@ -169,7 +64,7 @@ class DriverScenario {
       : run_(run),
         program_(program),
         framework_(Framework::open()),
-        service_(framework_, {&run.clock, Milliseconds(60000), failures}) {}
+        service_(framework_, {&run.clock, {}, failures}) {}
 
   void play() {
     const bool first = build_and_run(0, false);
@@ -298,8 +193,8 @@ TEST(AneRandomFaults, CallsThatDoNotReturn) {
   for (const char* script :
        {"compile 1 hang 300", "load 1 hang 300", "compile 1 late 300", "load 1 late 300"}) {
     fake.script(script);
-    TestClock clock;
-    CompileService service(Framework::open(), {&clock, Milliseconds(30), failures.path()});
+    const CallLimits limits{Milliseconds(30), Milliseconds(30)};
+    CompileService service(Framework::open(), {nullptr, limits, failures.path()});
     try {
       service.build(program.source(0));
       ADD_FAILURE() << "built";

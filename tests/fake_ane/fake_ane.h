@@ -15,6 +15,8 @@
 //           code N, domain D, text "T"   of that NSError; `code` and `text` imply fail
 //           status N        evaluate: as fail, the text names this status (0x1d)
 //           hang MS         first waits so long
+//           hold            first waits until fake_ane_let_go, as a call that never returns
+//           raise           raises an NSException, whose reason is `text` (methods only)
 //           late MS         compile, load: returns so much later than it has done its work
 //           strides N       compile: succeeds, rows of that program are multiples of N bytes
 //           garbage         evaluate: the outputs are overwritten with 0xff before it fails
@@ -49,7 +51,8 @@ extern "C" {
 // Takes a new script (null or empty: none) and starts the count of occurrences anew. Returns null,
 // or what is wrong with the text; nothing changes then.
 const char* fake_ane_script(const char* text);
-// No script, all counters zero, no violations, no remembered programs. Live objects stay.
+// No script, nothing held, all counters zero, no violations, no remembered programs. Live objects
+// stay.
 void fake_ane_reset(void);
 
 // How often a selector ("compileWithQoS:options:error:"), a method ("-[_ANERequest validate]") or a
@@ -61,6 +64,9 @@ long fake_ane_live_objects(void);
 long fake_ane_live(const char* class_name);
 long fake_ane_created_objects(void);
 long fake_ane_loaded_programs(void);
+// Calls under way that the script holds; fake_ane_let_go and fake_ane_reset let them go on.
+long fake_ane_held(void);
+void fake_ane_let_go(void);
 // What a driver must not do and the real framework would punish with a crash, a leak or wrong data,
 // one per line; empty = nothing. Valid until the next call.
 const char* fake_ane_violations(void);

@@ -1,7 +1,9 @@
 // Scripted faults: each happens where and when the script says, and only there.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
+#include <thread>
 
 #include "tests/fake_ane/raw_client.h"
 #include "tests/support/process.h"
@@ -111,11 +113,48 @@ TEST(FakeScript, Waits) {
   EXPECT_GE(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(30));
 }
 
+TEST(FakeScript, HoldsCallsUntilTheyAreLetGo) {
+  ANEMONE_FAKE_ANE_OR_SKIP(fake);
+  const ObjC objc(fake);
+  fake.script("compile 1 hold");
+  RawModel model(fake, objc, kProgram);
+  std::atomic<bool> compiled{false};
+  std::thread thread([&] { compiled = model.compile(); });
+  while (fake.held() == 0) std::this_thread::yield();
+  EXPECT_FALSE(compiled);
+  fake.let_go();
+  thread.join();
+  EXPECT_TRUE(compiled);
+  EXPECT_EQ(fake.held(), 0);
+}
+
+TEST(FakeScript, RaisesExceptionsThatAHookSees) {
+  ANEMONE_FAKE_ANE_OR_SKIP(fake);
+  const ObjC objc(fake);
+  static const ObjC* user = &objc;
+  static std::string seen;
+  using Hook = Id (*)(Id);
+  const auto set_hook = objc.function<Hook (*)(Hook)>("objc_setExceptionPreprocessor");
+  const Hook before = set_hook([](Id exception) {
+    seen = user->text(user->send(exception, "name")) + ": " +
+           user->text(user->send(exception, "reason"));
+    return exception;
+  });
+  fake.script("compile 1 raise text \"too tired\"; load 1 raise");
+  RawModel model(fake, objc, kProgram);
+  EXPECT_ANY_THROW(model.compile());
+  EXPECT_EQ(seen, "NSInternalInconsistencyException: too tired");
+  EXPECT_TRUE(model.compile());
+  EXPECT_ANY_THROW(model.load());
+  EXPECT_EQ(seen, "NSInternalInconsistencyException: as the script says");
+  set_hook(before);
+}
+
 TEST(FakeScript, RefusesWhatIsNoStatement) {
   ANEMONE_FAKE_ANE_OR_SKIP(fake);
-  for (const char* text :
-       {"compile", "compile 1", "compile x fail", "compile 1 explode", "compile 1 hang",
-        "budget many", "order random", "frobnicate 1", "engine ane", "load 1-x fail"}) {
+  for (const char* text : {"compile", "compile 1", "compile x fail", "compile 1 explode",
+                           "compile 1 hang", "budget many", "order random", "frobnicate 1",
+                           "engine ane", "load 1-x fail", "surface 1 raise", "lock 1 raise"}) {
     EXPECT_THROW(fake.script(text), std::invalid_argument) << text;
   }
   fake.script("  # nothing\n\n; ");

@@ -39,6 +39,8 @@ FakeAne* FakeAne::load() {
     resolve(library, "fake_ane_live_objects", fake->live_objects_);
     resolve(library, "fake_ane_created_objects", fake->created_objects_);
     resolve(library, "fake_ane_loaded_programs", fake->loaded_programs_);
+    resolve(library, "fake_ane_held", fake->held_);
+    resolve(library, "fake_ane_let_go", fake->let_go_);
     resolve(library, "fake_ane_violations", fake->violations_);
     resolve(library, "fake_ane_describe_live", fake->describe_live_);
     resolve(library, "fake_ane_last_compile_error", fake->last_compile_error_);

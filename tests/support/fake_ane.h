@@ -30,6 +30,8 @@ class FakeAne {
   long live(const std::string& class_name) const { return live_(class_name.c_str()); }
   long created() const { return created_objects_(); }
   long loaded_programs() const { return loaded_programs_(); }
+  long held() const { return held_(); }
+  void let_go() { let_go_(); }
   std::string violations() const { return violations_(); }
   std::string describe_live() const { return describe_live_(); }
   std::string last_compile_error() const { return last_compile_error_(); }
@@ -50,6 +52,8 @@ class FakeAne {
   decltype(&fake_ane_live_objects) live_objects_ = nullptr;
   decltype(&fake_ane_created_objects) created_objects_ = nullptr;
   decltype(&fake_ane_loaded_programs) loaded_programs_ = nullptr;
+  decltype(&fake_ane_held) held_ = nullptr;
+  decltype(&fake_ane_let_go) let_go_ = nullptr;
   decltype(&fake_ane_violations) violations_ = nullptr;
   decltype(&fake_ane_describe_live) describe_live_ = nullptr;
   decltype(&fake_ane_last_compile_error) last_compile_error_ = nullptr;

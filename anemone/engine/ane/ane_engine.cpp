@@ -213,7 +213,10 @@ std::unique_ptr<Engine> make_ane_engine(const EngineOptions& options);
 Support ane_engine_support();
 
 std::unique_ptr<Engine> make_ane_engine(const EngineOptions& options) {
-  return ane::make_engine({.engine = options});
+  ane::AneOptions ane;
+  ane.engine = options;
+  ane.service.limits = ane::CallLimits::from_environment();
+  return ane::make_engine(ane);
 }
 Support ane_engine_support() { return ane::support(); }
 

@@ -77,8 +77,13 @@ class AneBinding final : public Binding, public Program::Client {
   Status run() override { return request_->run(); }
 
   std::unique_ptr<Request> make_request(const Model& model) override {
-    return std::make_unique<Request>(model, function_, inputs_, outputs_, *program_->setup().clock,
-                                     program_->setup().map_surfaces);
+    const Program::Setup& setup = program_->setup();
+    try {
+      return std::make_unique<Request>(model, function_, inputs_, outputs_, *setup.clock,
+                                       setup.map_surfaces);
+    } catch (const Error& error) {
+      throw Error(error.what(), setup.name);
+    }
   }
   void take(std::unique_ptr<Request> request) override { request_ = std::move(request); }
 

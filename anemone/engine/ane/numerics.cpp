@@ -121,7 +121,11 @@ class Emulation final : public mil::Arithmetic {
 
   std::string name() const override { return fmt::format("ane:{}", profile_.name); }
   std::string describe() const override {
-    return fmt::format("as the Neural Engine of the {} computes", profile_.chip);
+    return fmt::format(
+        "as the Neural Engine of the {} computes{}", profile_.chip,
+        profile_.interior == InteriorOverflow::zero
+            ? " (a sum of products that passes 2^15 on the way becomes 0, which no guard sees)"
+            : "");
   }
 
   void take(const mil::Type& type, std::span<double> values) const override {

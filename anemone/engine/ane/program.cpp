@@ -61,7 +61,9 @@ Status Program::rebuild() {
     for (std::size_t i = 0; i < clients_.size(); ++i) clients_[i]->take(std::move(requests[i]));
     model_ = std::move(model);
   } catch (const Error& error) {
-    return Status::failure(error.what());
+    // A status is about this program, whose name is known to whoever asked.
+    const std::string where = error.where() == setup_.name ? std::string() : error.where();
+    return Status::failure(Error(error.problem(), where, error.expected()).what());
   }
   return {};
 }

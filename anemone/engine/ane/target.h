@@ -64,11 +64,10 @@ struct Takes {
   Fact runtime_matmul;    // both operands computed, of any rank
 };
 
-// Arithmetic that is not IEEE's.
+// What a program must beware of in the arithmetic: holds where any chip of the generation is said
+// to do it. numerics_profile.h has all of each chip's arithmetic; a test compares the two.
 struct Quirks {
-  Fact product_overflow_is_zero;   // an interior sum of 2^15 or more gives 0; where false: infinity
   Fact products_flush_subnormals;  // in convolutions and matrix products
-  Fact ties_to_even;               // rounding; where false some ties go up
   Fact width_slice_gain;           // a slice that begins inside the width axis overflows above 4094
 };
 

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "anemone/base/error.h"
+#include "anemone/engine/ane/numerics_profile.h"
 
 namespace anemone::engine::ane {
 namespace {
@@ -74,11 +75,35 @@ TEST(Target, EveryFactNamesItsRule) {
     for (const Fact& fact :
          {takes.fp32_io, takes.silu, takes.rsqrt, takes.reduce_mean, takes.pow, takes.sin_cos,
           takes.blob_records, takes.constant_matmul, takes.narrow_broadcast, takes.runtime_matmul,
-          quirks.product_overflow_is_zero, quirks.products_flush_subnormals, quirks.ties_to_even,
-          quirks.width_slice_gain}) {
+          quirks.products_flush_subnormals, quirks.width_slice_gain}) {
       EXPECT_GE(fact.rule, 1) << target.name;
       EXPECT_LE(fact.rule, 94) << target.name;
     }
+  }
+}
+
+// "M4 Pro" is an m4.
+const NumericsProfile& profile_of(std::string_view chip) {
+  std::string name(chip.substr(0, 2));
+  name[0] = 'm';
+  return numerics_profile(name);
+}
+
+TEST(Target, QuirksAreThoseOfTheChips) {
+  for (const Target& target : targets()) {
+    bool flushes = false, crops = false;
+    std::string_view rest = target.chips;
+    while (!rest.empty()) {
+      const NumericsProfile& profile = profile_of(rest);
+      EXPECT_NE(profile.chip.find(target.name), std::string_view::npos)
+          << profile.chip << " names another generation than " << target.name;
+      flushes |= profile.flushes_products;
+      crops |= profile.crops_with_gain;
+      const std::size_t comma = rest.find(", ");
+      rest = comma == std::string_view::npos ? std::string_view() : rest.substr(comma + 2);
+    }
+    EXPECT_EQ(target.quirks.products_flush_subnormals.holds, flushes) << target.name;
+    EXPECT_EQ(target.quirks.width_slice_gain.holds, crops) << target.name;
   }
 }
 

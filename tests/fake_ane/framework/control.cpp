@@ -5,6 +5,7 @@
 #include <string>
 
 #include "tests/fake_ane/fake_ane.h"
+#include "tests/fake_ane/framework/exception.h"
 #include "tests/fake_ane/framework/export.h"
 #include "tests/fake_ane/framework/model.h"
 
@@ -44,6 +45,7 @@ __attribute__((constructor)) void start() {
     std::abort();
   }
   foundation();
+  make_exception_class();
   make_surface_class();
   make_model_classes();
   make_request_classes();
@@ -58,6 +60,7 @@ FAKE_ANE_EXPORT const char* fake_ane_script(const char* text) {
 }
 
 FAKE_ANE_EXPORT void fake_ane_reset(void) {
+  let_go();
   set_script("");
   clear_counters();
   clear_violations();
@@ -69,6 +72,8 @@ FAKE_ANE_EXPORT long fake_ane_live_objects(void) { return live_objects(""); }
 FAKE_ANE_EXPORT long fake_ane_live(const char* class_name) { return live_objects(class_name); }
 FAKE_ANE_EXPORT long fake_ane_created_objects(void) { return created_objects(); }
 FAKE_ANE_EXPORT long fake_ane_loaded_programs(void) { return loaded_programs(); }
+FAKE_ANE_EXPORT long fake_ane_held(void) { return held(); }
+FAKE_ANE_EXPORT void fake_ane_let_go(void) { let_go(); }
 FAKE_ANE_EXPORT const char* fake_ane_violations(void) { return keep(violations()); }
 FAKE_ANE_EXPORT const char* fake_ane_describe_live(void) { return keep(describe_live()); }
 FAKE_ANE_EXPORT const char* fake_ane_last_compile_error(void) { return keep(last_compile_error()); }

@@ -227,21 +227,32 @@ std::unique_ptr<Problem> ModelBody::load() {
 }
 
 std::unique_ptr<Problem> ModelBody::unload() {
+  // It is unloaded in the end, whatever the script says.
+  struct AtTheEnd {
+    ModelBody& model;
+    ~AtTheEnd() { model.forget_loaded(); }
+  };
+  const AtTheEnd end{*this};
   const Fault fault = next_fault(Point::unload);
-  const std::lock_guard lock(mutex_);
-  if (!loaded_) {
-    violation("a model was unloaded that was not loaded");
-    return problem(kDomain, kLoadFailed, "Program unload failure: it is not loaded");
-  }
-  loaded_ = false;
-  attributes_ = {};
-  inner_ = {};
   {
-    const std::lock_guard state_lock(state().mutex);
-    --state().loaded;
+    const std::lock_guard lock(mutex_);
+    if (!loaded_) {
+      violation("a model was unloaded that was not loaded");
+      return problem(kDomain, kLoadFailed, "Program unload failure: it is not loaded");
+    }
   }
   if (!fault.fail) return nullptr;
   return problem(fault, kDomain, kLoadFailed, "Program unload failure");
+}
+
+void ModelBody::forget_loaded() {
+  const std::lock_guard lock(mutex_);
+  if (!loaded_) return;
+  loaded_ = false;
+  attributes_ = {};
+  inner_ = {};
+  const std::lock_guard state_lock(state().mutex);
+  --state().loaded;
 }
 
 std::unique_ptr<Problem> ModelBody::evaluate(const RequestBody& request) {

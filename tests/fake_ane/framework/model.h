@@ -69,6 +69,7 @@ class ModelBody final : public Body {
  private:
   const DescriptorBody& descriptor() const;
   void check_files() const;
+  void forget_loaded();
 
   std::mutex mutex_;
   Ref descriptor_, attributes_, inner_;

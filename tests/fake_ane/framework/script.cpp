@@ -3,11 +3,14 @@
 #include <array>
 #include <charconv>
 #include <chrono>
+#include <condition_variable>
 #include <limits>
 #include <mutex>
 #include <optional>
 #include <thread>
 #include <vector>
+
+#include "tests/fake_ane/framework/exception.h"
 
 namespace anemone::fake_ane {
 namespace {
@@ -31,6 +34,8 @@ struct State {
   std::mutex mutex;
   Script script;
   std::array<long, static_cast<std::size_t>(Point::count_)> occurrences{};
+  std::condition_variable changed;
+  long held = 0, times_let_go = 0;
 };
 
 State& state() {
@@ -95,6 +100,8 @@ bool parse_actions(const std::vector<std::string>& words, std::size_t i, Fault& 
       fault.fail = true;
     } else if (word == "no-error") {
       fault.no_error = true;
+    } else if (word == "raise" || word == "hold") {
+      (word == "raise" ? fault.raise : fault.hold) = true;
     } else if (word == "garbage") {
       fault.garbage = fault.fail = true;
     } else if (i == words.size()) {
@@ -187,6 +194,8 @@ bool parse_statement(const std::vector<std::string>& words, Script& script) {
     rule.point = static_cast<Point>(i);
     if (words.size() < 3 || !parse_which(words[1], rule)) return false;
     if (!parse_actions(words, 2, rule.fault)) return false;
+    const bool is_function = rule.point == Point::surface || rule.point == Point::lock;
+    if (is_function && rule.fault.raise) return false;  // C functions raise nothing
     script.rules.push_back(std::move(rule));
     return true;
   }
@@ -198,6 +207,8 @@ void merge(Fault& fault, const Fault& more) {
   fault.fail |= more.fail;
   fault.no_error |= more.no_error;
   fault.garbage |= more.garbage;
+  fault.raise |= more.raise;
+  fault.hold |= more.hold;
   if (more.code != 0) fault.code = more.code;
   if (more.status != 0) fault.status = more.status;
   if (more.strides != 0) fault.strides = more.strides;
@@ -205,6 +216,14 @@ void merge(Fault& fault, const Fault& more) {
   if (!more.text.empty()) fault.text = more.text;
   fault.hang_ms += more.hang_ms;
   fault.late_ms += more.late_ms;
+}
+
+void hold() {
+  std::unique_lock lock(state().mutex);
+  const long before = state().times_let_go;
+  ++state().held;
+  state().changed.wait(lock, [&] { return state().times_let_go != before; });
+  --state().held;
 }
 
 }  // namespace
@@ -244,7 +263,20 @@ Fault next_fault(Point point) {
     }
   }
   wait_ms(fault.hang_ms);
+  if (fault.hold) hold();
+  if (fault.raise) raise_exception(fault.text.empty() ? "as the script says" : fault.text);
   return fault;
+}
+
+long held() {
+  const std::lock_guard lock(state().mutex);
+  return state().held;
+}
+
+void let_go() {
+  const std::lock_guard lock(state().mutex);
+  ++state().times_let_go;
+  state().changed.notify_all();
 }
 
 void wait_ms(long milliseconds) {

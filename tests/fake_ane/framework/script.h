@@ -32,6 +32,8 @@ struct Fault {
   bool fail = false;  // also nil
   bool no_error = false;
   bool garbage = false;
+  bool raise = false;
+  bool hold = false;
   long code = 0;  // 0 = the point's own
   long status = 0;
   long hang_ms = 0;
@@ -62,8 +64,11 @@ struct Settings {
 // Replaces the script and starts counting anew; returns what is wrong with it, or nothing.
 std::string set_script(std::string_view text);
 Settings settings();
-// The fault of this occurrence; waits if it says so.
+// The fault of this occurrence; waits, is held or raises an exception if it says so.
 Fault next_fault(Point point);
 void wait_ms(long milliseconds);
+// Calls that are held: how many there are, and the end of it for them.
+long held();
+void let_go();
 
 }  // namespace anemone::fake_ane

@@ -40,21 +40,23 @@ CompileService::CompileService(std::shared_ptr<const Framework> framework,
                                const ServiceOptions& options)
     : framework_(std::move(framework)),
       clock_(options.clock != nullptr ? *options.clock : system_clock()),
-      call_limit_(options.call_limit),
+      calls_(std::make_shared<CallThread>(clock_, options.limits)),
       failures_(options.failures.empty() ? fs::temp_directory_path() : options.failures) {}
 
 std::unique_ptr<Model> CompileService::build(const ModelSource& source) {
-  if (stuck_) throw Error("an earlier " + stuck_->describe(), source.name, "another process");
+  if (auto stuck = calls_->stuck()) {
+    stuck->earlier = true;
+    throw Error(stuck->describe(), source.name, "another process");
+  }
   for (int tries = 1;; ++tries) {
     Failure failure;
-    std::unique_ptr<Model> model = Model::make(framework_, source, failure);
+    std::unique_ptr<Model> model = Model::make(framework_, calls_, source, failure);
     if (model == nullptr) give_up(source, failure);
     const auto failed = compile_and_load(*model);
     if (!failed) {
       model->read_layout(source);
       return model;
     }
-    if (failed->no_answer) stuck_ = *failed;
     // A failed load was tried again already.
     const bool again =
         failed->action == Action::compile && decide(*failed, tries).verdict == Verdict::retry;
@@ -81,14 +83,14 @@ std::optional<Failure> CompileService::compile(Model& model) {
   if (failed_at_) clock_.sleep(pause_before_compile(clock_.now() - *failed_at_));
   failed_at_.reset();
   ++compiles_;
-  auto failure = model.compile(call_limit_);
+  auto failure = model.compile();
   if (failure) failed_at_ = clock_.now();
   return failure;
 }
 
 std::optional<Failure> CompileService::load(Model& model) {
   for (int tries = 1;; ++tries) {
-    auto failure = model.load(call_limit_);
+    auto failure = model.load();
     if (!failure) return {};
     const Decision decision = decide(*failure, tries);
     if (decision.verdict == Verdict::stop) return failure;

@@ -9,15 +9,16 @@
 #include <optional>
 #include <string>
 
+#include "anemone/engine/ane/driver/call_thread.h"
 #include "anemone/engine/ane/driver/failure.h"
 #include "anemone/engine/ane/driver/model.h"
 
 namespace anemone::engine::ane {
 
 struct ServiceOptions {
-  Clock* clock = nullptr;           // null: the system's
-  Milliseconds call_limit{600000};  // a compile or load that takes longer will never return
-  std::filesystem::path failures;   // programs that failed; empty: the temporary directory
+  Clock* clock = nullptr;  // null: the system's
+  CallLimits limits;
+  std::filesystem::path failures;  // programs that failed; empty: the temporary directory
 };
 
 class CompileService {
@@ -41,11 +42,10 @@ class CompileService {
 
   std::shared_ptr<const Framework> framework_;
   Clock& clock_;
-  Milliseconds call_limit_;
+  std::shared_ptr<CallThread> calls_;
   std::filesystem::path failures_;
   int compiles_ = 0, cache_hits_ = 0;
   std::optional<Milliseconds> failed_at_;
-  std::optional<Failure> stuck_;
   std::map<std::string, std::string> saved_;  // program → folder
 };
 

@@ -43,6 +43,19 @@ class SystemClock final : public Clock {
         std::chrono::steady_clock::now().time_since_epoch());
   }
   void sleep(Milliseconds duration) override { std::this_thread::sleep_for(duration); }
+  // Time is counted in slices, each as no longer than it was to be: a computer that was asleep for
+  // hours must not look like a call that hangs.
+  bool wait(std::condition_variable& change, std::unique_lock<std::mutex>& lock, const bool& done,
+            Milliseconds limit) override {
+    for (Milliseconds waited{0}; waited < limit; waited += kSlice) {
+      const Milliseconds slice = std::min(kSlice, limit - waited);
+      if (change.wait_for(lock, slice, [&] { return done; })) return true;
+    }
+    return done;
+  }
+
+ private:
+  static constexpr Milliseconds kSlice{500};
 };
 
 int max_tries(Action action) {
@@ -77,6 +90,8 @@ const char* action_name(Action action) {
       return "making the descriptor";
     case Action::model:
       return "making the model";
+    case Action::look:
+      return "looking for the compiled program";
     case Action::compile:
       return "compile";
     case Action::load:
@@ -92,7 +107,10 @@ const char* action_name(Action action) {
 }
 
 std::string Failure::describe() const {
-  if (no_answer) return fmt::format("{} does not return: {}", action_name(action), text);
+  if (no_answer)
+    return fmt::format("{}{} does not return: {}", earlier ? "an earlier " : "",
+                       action_name(action), text);
+  if (raised) return fmt::format("{} failed: {}", action_name(action), text);
   if (domain.empty() && text.empty())
     return fmt::format("{} failed without an error that says why", action_name(action));
   return fmt::format("{} failed: {} ({}, code {})", action_name(action),
@@ -100,7 +118,7 @@ std::string Failure::describe() const {
 }
 
 bool is_deterministic(const Failure& failure) {
-  if (failure.no_answer) return true;
+  if (failure.no_answer || failure.raised) return true;
   switch (failure.action) {
     case Action::compile: {
       static constexpr std::array<std::string_view, 3> kRefusals = {"ANECCompile", "InvalidMIL",

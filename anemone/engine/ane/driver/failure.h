@@ -3,14 +3,25 @@
 #pragma once
 
 #include <chrono>
+#include <condition_variable>
 #include <cstdint>
+#include <mutex>
 #include <string>
 
 namespace anemone::engine::ane {
 
 using Milliseconds = std::chrono::milliseconds;
 
-enum class Action : std::uint8_t { descriptor, model, compile, load, request, evaluate, unload };
+enum class Action : std::uint8_t {
+  descriptor,
+  model,
+  look,  // whether it is compiled already
+  compile,
+  load,
+  request,
+  evaluate,
+  unload,
+};
 const char* action_name(Action action);  // "compile"
 
 // One failed call: an NSError's contents, or nothing where there was none.
@@ -20,6 +31,8 @@ struct Failure {
   std::int64_t code = 0;
   std::string text;
   bool no_answer = false;  // the call has not returned in the time it is given
+  bool earlier = false;    // … but was an earlier call, for whose sake this one was not made
+  bool raised = false;     // the call raised an exception, which the text tells of
 
   // "compile failed: ANECCompile() FAILED (com.apple.appleneuralengine.compiler, code 1)"
   std::string describe() const;
@@ -55,6 +68,9 @@ class Clock {
   virtual ~Clock() = default;
   virtual Milliseconds now() = 0;  // since any fixed moment
   virtual void sleep(Milliseconds duration) = 0;
+  // Waits for `change` until `done`, not longer than the limit. True: done. The lock guards `done`.
+  virtual bool wait(std::condition_variable& change, std::unique_lock<std::mutex>& lock,
+                    const bool& done, Milliseconds limit) = 0;
 };
 Clock& system_clock();
 

@@ -8,6 +8,7 @@
 #include <cstdlib>
 
 #include "anemone/base/error.h"
+#include "anemone/engine/ane/driver/raised.h"
 
 namespace anemone::engine::ane {
 namespace {
@@ -128,7 +129,10 @@ std::shared_ptr<const Framework> Framework::inspect(const std::vector<std::strin
 
 std::shared_ptr<const Framework> Framework::open(const std::vector<std::string>& libraries) {
   auto framework = inspect(libraries);
-  if (framework->missing_required.empty()) return framework;
+  if (framework->missing_required.empty()) {
+    note_exceptions(*framework);
+    return framework;
+  }
   throw Error(
       fmt::format("this system's AppleNeuralEngine framework lacks what the driver needs: {}",
                   fmt::join(framework->missing_required, ", ")),

@@ -16,6 +16,9 @@
 
 namespace anemone::engine::ane {
 
+// Is given every exception when it is raised, and returns the one to throw.
+using ExceptionHook = Id (*)(Id);
+
 template <class Signature>
 struct Method;
 template <class R, class... A>

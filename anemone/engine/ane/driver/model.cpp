@@ -4,14 +4,12 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <condition_variable>
-#include <mutex>
 #include <random>
-#include <thread>
 #include <utility>
 
 #include "anemone/base/error.h"
 #include "anemone/engine/ane/driver/foundation.h"
+#include "anemone/engine/ane/driver/raised.h"
 
 namespace anemone::engine::ane {
 namespace {
@@ -81,63 +79,41 @@ void write_files(ModelFolder& folder, const ModelSource& source, const std::stri
                  std::span<const std::byte>(contents.files[i]));
 }
 
-struct CallState {
-  std::mutex mutex;
-  std::condition_variable done;
-  std::optional<bool> result;
-  bool given_up = false;
-};
+// The two objects of a program, in a new pool of the caller's. Null: `failure` says why.
+Retained make_model(const Framework& f, const std::string& text, Id weights, Failure& failure) {
+  try {
+    failure = {.action = Action::descriptor};
+    const Retained descriptor = make_descriptor(f, text, weights);
+    if (!descriptor) return {};
+    failure = {.action = Action::model};
+    return {f.runtime, f.make_model(descriptor.get())};
+  } catch (const Raised& raised) {
+    failure.raised = true;
+    failure.text = raised.what();
+    return {};
+  }
+}
 
 }  // namespace
 
-std::optional<bool> call_with_limit(std::function<bool()> function, Milliseconds limit,
-                                    std::function<void(bool)> late) {
-  const auto state = std::make_shared<CallState>();
-  std::thread thread([state, function = std::move(function), late = std::move(late)]() mutable {
-    const bool result = function();
-    function = nullptr;  // lets go of what it holds before anybody hears of the end
-    std::unique_lock lock(state->mutex);
-    if (state->given_up) {
-      lock.unlock();
-      late(result);
-      return;
-    }
-    late = nullptr;
-    state->result = result;
-    state->done.notify_all();
-  });
-  std::optional<bool> result;
-  {
-    std::unique_lock lock(state->mutex);
-    state->done.wait_for(lock, limit, [&] { return state->result.has_value(); });
-    result = state->result;
-    state->given_up = !result;
-  }
-  if (result)
-    thread.join();
-  else
-    thread.detach();
-  return result;
-}
-
 std::unique_ptr<Model> Model::make(std::shared_ptr<const Framework> framework,
-                                   const ModelSource& source, Failure& failure) {
+                                   std::shared_ptr<CallThread> calls, const ModelSource& source,
+                                   Failure& failure) {
   const Framework& f = *framework;
   const AutoreleasePool pool(f.runtime);
   const Contents contents = read_files(f, source);
   const Id weights = weights_dictionary(f, contents.objects);
   std::string text = source.text;
   for (int tries = 0; tries < kMaxFolderTries; ++tries) {
-    failure = {.action = Action::descriptor};
-    const Retained descriptor = make_descriptor(f, text, weights);
-    if (!descriptor) return nullptr;
-    failure = {.action = Action::model};
-    Retained model(f.runtime, f.make_model(descriptor.get()));
-    if (!model) return nullptr;
-    if (auto folder = ModelFolder::acquire(folder_of(f, model.get()))) {
+    const auto object = std::make_shared<ModelObject>();
+    object->model = make_model(f, text, weights, failure);
+    if (!object->model) return nullptr;
+    object->options = Retained(f.runtime, to_dictionary(f, {}));
+    object->keep_compiled = source.keep_compiled;
+    if (auto folder = ModelFolder::acquire(folder_of(f, object->model.get()))) {
       write_files(*folder, source, text, contents);
-      return std::unique_ptr<Model>(new Model(std::move(framework), std::move(model),
-                                              std::move(*folder), source.keep_compiled));
+      return std::unique_ptr<Model>(
+          new Model(std::move(framework), std::move(calls), object, std::move(*folder)));
     }
     text = source.text + unique_white_space();
   }
@@ -145,84 +121,58 @@ std::unique_ptr<Model> Model::make(std::shared_ptr<const Framework> framework,
 }
 
 Model::~Model() {
-  if (stuck_) return;
-  const Framework& f = *framework_;
-  const AutoreleasePool pool(f.runtime);
-  Id error = nullptr;
-  // Whether that works matters to nobody any more.
-  if (loaded_) f.unload(model_.get(), kQos, &error);
-  if ((compiled_ || loaded_) && !keep_compiled_) purge();
-  model_.reset();
+  calls_->tidy_up(
+      make_call(Action::unload, [object = std::move(object_)](const Framework& f, Id* error) {
+        if (object->loaded) f.unload(object->model.get(), kQos, error);
+        const bool used = object->compiled || object->loaded;
+        if (used && !object->keep_compiled && f.purge) f.purge(object->model.get());
+        return true;
+      }));
 }
 
-bool Model::is_compiled() const {
-  return framework_->is_compiled && framework_->is_compiled(model_.get()) != 0;
+std::shared_ptr<Call> Model::make_call(Action action, Call::Send send) const {
+  return std::make_shared<Call>(framework_, action, std::move(send));
+}
+
+bool Model::is_compiled() {
+  if (!framework_->is_compiled) return false;
+  const auto failure =
+      calls_->run(make_call(Action::look, [object = object_](const Framework& f, Id*) {
+        return f.is_compiled(object->model.get()) != 0;
+      }));
+  return !failure;
 }
 
 void Model::purge() {
-  if (framework_->purge) framework_->purge(model_.get());
+  if (!framework_->purge) return;
+  calls_->tidy_up(make_call(Action::unload, [object = object_](const Framework& f, Id*) {
+    f.purge(object->model.get());
+    return true;
+  }));
 }
 
-std::optional<Failure> Model::run(Action action, Call call, Milliseconds limit) {
-  struct Shared {
-    std::shared_ptr<const Framework> framework;
-    Retained model, options;
-    Failure failure;
-  };
-  const AutoreleasePool pool(framework_->runtime);
-  const auto shared = std::make_shared<Shared>();
-  shared->framework = framework_;
-  shared->model = Retained(framework_->runtime, model_.get());
-  shared->options = Retained(framework_->runtime, to_dictionary(*framework_, {}));
-  const auto result = call_with_limit(
-      [shared, action, call] {
-        const Framework& f = *shared->framework;
-        const AutoreleasePool inner(f.runtime);
-        Id error = nullptr;
-        const bool ok = (f.*call)(shared->model.get(), kQos, shared->options.get(), &error) != 0;
-        if (!ok) shared->failure = from_error(f, action, error);
-        return ok;
-      },
-      limit,
-      // What is loaded after all must be unloaded before it is let go.
-      [shared, action](bool ok) {
-        const Framework& f = *shared->framework;
-        const AutoreleasePool inner(f.runtime);
-        Id error = nullptr;
-        if (ok && action == Action::load) f.unload(shared->model.get(), kQos, &error);
-      });
-  if (!result) {
-    stuck_ = true;
-    Failure failure;
-    failure.action = action;
-    failure.no_answer = true;
-    failure.text = fmt::format("no answer in {} s", std::chrono::duration<double>(limit).count());
-    return failure;
-  }
-  if (!*result) return shared->failure;
-  return {};
+std::optional<Failure> Model::compile() {
+  return calls_->run(make_call(Action::compile, [object = object_](const Framework& f, Id* error) {
+    object->compiled = f.compile(object->model.get(), kQos, object->options.get(), error) != 0;
+    return object->compiled;
+  }));
 }
 
-std::optional<Failure> Model::compile(Milliseconds limit) {
-  auto failure = run(Action::compile, &Framework::compile, limit);
-  compiled_ = !failure;
-  return failure;
-}
-
-std::optional<Failure> Model::load(Milliseconds limit) {
-  auto failure = run(Action::load, &Framework::load, limit);
-  loaded_ = !failure;
-  return failure;
+std::optional<Failure> Model::load() {
+  return calls_->run(make_call(Action::load, [object = object_](const Framework& f, Id* error) {
+    object->loaded = f.load(object->model.get(), kQos, object->options.get(), error) != 0;
+    return object->loaded;
+  }));
 }
 
 void Model::read_layout(const ModelSource& source) {
   const Framework& f = *framework_;
   const AutoreleasePool pool(f.runtime);
   Reported reported;
-  if (f.attributes) reported = read_reported(f, f.attributes(model_.get()));
+  if (f.attributes) reported = read_reported(f, f.attributes(object_->model.get()));
   if (reported.networks.empty() && reported.procedures.empty() && f.inner_model &&
       f.inner_attributes) {
-    if (const Id inner = f.inner_model(model_.get()); inner != nullptr)
+    if (const Id inner = f.inner_model(object_->model.get()); inner != nullptr)
       reported = read_reported(f, f.inner_attributes(inner));
   }
   layout_ = resolve_layout(source.functions, reported);

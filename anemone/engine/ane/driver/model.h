@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "anemone/engine/ane/driver/call_thread.h"
 #include "anemone/engine/ane/driver/failure.h"
 #include "anemone/engine/ane/driver/framework.h"
 #include "anemone/engine/ane/driver/layout.h"
@@ -32,50 +33,50 @@ struct ModelSource {
   bool keep_compiled = false;  // leave the compiled program in the system's cache at the end
 };
 
-// Calls a function that may never return: runs it on a thread of its own and waits so long.
-// Nothing: it has not returned; the thread goes on without us, and calls `late` with the result if
-// there is one after all.
-std::optional<bool> call_with_limit(std::function<bool()> function, Milliseconds limit,
-                                    std::function<void(bool)> late);
+// What belongs to the system: calls that have not returned keep it alive.
+struct ModelObject {
+  Retained model, options;  // options: the empty dictionary of every call
+  bool keep_compiled = false;
+  bool compiled = false, loaded = false;  // set by the calls themselves
+};
 
 class Model {
  public:
   // Descriptor, model, folder, files. On failure `failure` says why and nothing is returned; throws
   // Error for files that cannot be written.
   static std::unique_ptr<Model> make(std::shared_ptr<const Framework> framework,
-                                     const ModelSource& source, Failure& failure);
+                                     std::shared_ptr<CallThread> calls, const ModelSource& source,
+                                     Failure& failure);
   ~Model();
   Model(const Model&) = delete;
   Model& operator=(const Model&) = delete;
 
-  bool is_compiled() const;  // compiled before, by whomever: compile() is not needed
-  std::optional<Failure> compile(Milliseconds limit);
-  std::optional<Failure> load(Milliseconds limit);
+  bool is_compiled();  // compiled before, by whomever: compile() is not needed
+  std::optional<Failure> compile();
+  std::optional<Failure> load();
   void purge();  // what the system has compiled of it
   // After load. Throws Error (resolve_layout).
   void read_layout(const ModelSource& source);
 
   const ModelLayout& layout() const { return layout_; }
-  Id get() const { return model_.get(); }
-  const Framework& framework() const { return *framework_; }
+  const std::shared_ptr<ModelObject>& object() const { return object_; }
+  CallThread& calls() const { return *calls_; }
+  const std::shared_ptr<const Framework>& framework() const { return framework_; }
 
  private:
-  Model(std::shared_ptr<const Framework> framework, Retained model, ModelFolder folder,
-        bool keep_compiled)
+  Model(std::shared_ptr<const Framework> framework, std::shared_ptr<CallThread> calls,
+        std::shared_ptr<ModelObject> object, ModelFolder folder)
       : framework_(std::move(framework)),
-        model_(std::move(model)),
-        folder_(std::move(folder)),
-        keep_compiled_(keep_compiled) {}
-  using Call = Method<Bool(std::uint32_t, Id, Id*)> Framework::*;
-  std::optional<Failure> run(Action action, Call call, Milliseconds limit);
+        calls_(std::move(calls)),
+        object_(std::move(object)),
+        folder_(std::move(folder)) {}
+  std::shared_ptr<Call> make_call(Action action, Call::Send send) const;
 
   std::shared_ptr<const Framework> framework_;
-  Retained model_;
+  std::shared_ptr<CallThread> calls_;
+  std::shared_ptr<ModelObject> object_;
   ModelFolder folder_;
   ModelLayout layout_;
-  bool keep_compiled_ = false;
-  bool compiled_ = false, loaded_ = false;
-  bool stuck_ = false;  // a call has not returned: the model must be left alone
 };
 
 }  // namespace anemone::engine::ane

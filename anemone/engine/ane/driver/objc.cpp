@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 
 #include "anemone/base/error.h"
+#include "anemone/engine/ane/driver/raised.h"
 
 namespace anemone::engine::ane {
 namespace {
@@ -42,6 +43,7 @@ Runtime::Runtime() : library_(kRuntimeLibrary) {
   get_meta_class_ = function<decltype(get_meta_class_)>(library_, "objc_getMetaClass");
   responds_ = function<decltype(responds_)>(library_, "class_respondsToSelector");
   register_selector_ = function<decltype(register_selector_)>(library_, "sel_registerName");
+  selector_name_ = function<decltype(selector_name_)>(library_, "sel_getName");
   code_ = function<void*>(library_, kCodeFunction);
   if (kApple) {
     push_ = function<void*>(library_, "objc_autoreleasePoolPush");
@@ -54,6 +56,12 @@ Runtime::Runtime() : library_(kRuntimeLibrary) {
 }
 
 Id Runtime::find_class(const char* name) const { return get_class_(name); }
+
+void Runtime::throw_raised(Selector selector) const {
+  const std::string said = take_noted_exception();
+  throw Raised(std::string(selector_name_(selector)) + " raised " +
+               (said.empty() ? "an exception" : said));
+}
 
 // Apple's objc_msgSend is itself called in place of the method; GNU's runtime says where it is.
 Runtime::Code Runtime::code(Id receiver, Selector selector) const {

@@ -1,6 +1,9 @@
 // The Objective-C runtime through its C functions, found with dlopen: nothing here needs an
 // Objective-C compiler or links against the runtime, so the driver builds everywhere.
 //
+// A method that raises an exception is an error like any other: send() throws Raised (raised.h),
+// whichever runtime raised it.
+//
 // Platforms differ in two places only, both in objc.cpp: where a message's code is looked up
 // (objc_msgSend; GNU's objc_msg_lookup), and what an autorelease pool is.
 #pragma once
@@ -43,7 +46,11 @@ class Runtime {
   template <class R, class... A>
   R send(Id receiver, Selector selector, A... arguments) const {
     using Function = R (*)(Id, Selector, A...);
-    return reinterpret_cast<Function>(code(receiver, selector))(receiver, selector, arguments...);
+    try {
+      return reinterpret_cast<Function>(code(receiver, selector))(receiver, selector, arguments...);
+    } catch (...) {  // Apple's runtime throws it as C++ would, GNU's as a foreign one
+    }
+    throw_raised(selector);
   }
 
   void retain(Id object) const { send<Id>(object, retain_); }
@@ -54,6 +61,7 @@ class Runtime {
 
  private:
   using Code = void (*)();
+  [[noreturn]] void throw_raised(Selector selector) const;
   Code code(Id receiver, Selector selector) const;  // of the method a message leads to
 
   Library library_;
@@ -61,6 +69,7 @@ class Runtime {
   Id (*get_meta_class_)(const char*) = nullptr;
   Bool (*responds_)(Id, Selector) = nullptr;
   Selector (*register_selector_)(const char*) = nullptr;
+  const char* (*selector_name_)(Selector) = nullptr;
   void* code_ = nullptr;
   void *push_ = nullptr, *pop_ = nullptr;  // Apple's pools
   Selector retain_ = nullptr, release_ = nullptr, alloc_ = nullptr, init_ = nullptr;

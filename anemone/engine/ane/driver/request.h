@@ -1,5 +1,6 @@
 // A model's function bound to surfaces: the request is made once, then evaluated as often as wanted
-// without allocating anything.
+// without allocating anything. An evaluation that does not return is a failure after a limit
+// (call_thread.h).
 #pragma once
 
 #include <memory>
@@ -25,10 +26,16 @@ class Request {
   // Blocks until the outputs are written, or says why not.
   Status run();
 
+  Id get() const { return request_->get(); }
+
  private:
+  std::shared_ptr<Call> make_call(Action action, Call::Send send) const;
+  bool map();
+
   const Model& model_;
   Clock& clock_;
-  Retained options_, request_;
+  std::shared_ptr<Call> evaluate_;
+  std::shared_ptr<Retained> request_;  // of the calls too, which let go of it in a pool
   bool mapped_ = false;
 };
 
