@@ -28,7 +28,12 @@ TEST(DoctorCommand, TellsTheFactsAsJson) {
 }
 
 TEST(DoctorCommand, FindsAFolderThatCannotBeWritten) {
-  test::Process process({test::program_path().string(), "doctor", "--dir", "/proc"});
+#ifdef __APPLE__
+  const char* const folder = "/System";
+#else
+  const char* const folder = "/proc";
+#endif
+  test::Process process({test::program_path().string(), "doctor", "--dir", folder});
   EXPECT_EQ(process.wait(), 1);
   EXPECT_NE(process.output().find("cannot write"), std::string::npos) << process.output();
 }
