@@ -1,7 +1,7 @@
 // Dynamic loss scaling for fp16 gradients. The scale is constant within an update. A non-finite
 // gradient discards the update and halves the scale; a gradient of all zeros discards it and
-// doubles the scale (the Neural Engine never makes NaN: it gives inf or 0); `growth_interval` good
-// updates in a row double it.
+// doubles the scale (there are engines that never make a NaN: they give inf or 0);
+// `growth_interval` good updates in a row double it.
 #pragma once
 
 #include <cstdint>

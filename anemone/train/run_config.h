@@ -56,7 +56,7 @@ struct TrainConfig {
 struct EngineConfig {
   std::string name = "auto";
   std::string precision = "fp16";  // fp16, bf16, fp32
-  std::string numerics = "exact";  // or a device's, emulated: ane:m4 …
+  std::string numerics = "exact";  // or a device's, emulated: NAME:PROFILE
   std::string partition;           // empty = the engine's default
   std::string target;              // empty = this machine
   std::int64_t threads = 0;

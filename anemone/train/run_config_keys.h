@@ -170,8 +170,8 @@ void visit_engine_keys(Engine& e, Visit&& visit) {
             OnResume::fixed,
             {"fp16", "bf16", "fp32"}},
         e.precision);
-  visit(Key{"engine.numerics", "exact, or how a device computes, emulated: ane, ane:m1 … ane:m5", 0,
-            0, OnResume::free},
+  visit(Key{"engine.numerics", "exact, or how a device computes, emulated (docs/numerics.md)", 0, 0,
+            OnResume::free},
         e.numerics);
   visit(Key{"engine.partition", "how a step is cut into programs; empty = as the engine likes it",
             0, 0, OnResume::free, partition_names()},

@@ -188,7 +188,7 @@ void Session::check_compile_limit(const nn::StepGraph& graph) const {
   for (const nn::Partition& other : nn::partitions()) {
     const int programs = static_cast<int>(nn::model_kernels(config.model, other.name).size());
     if (programs <= compile_limit)
-      fits = fmt::format(", or engine.partition = \"{}\" with {}", other.name, programs);
+      fits += fmt::format(", or engine.partition = \"{}\" with {}", other.name, programs);
   }
   throw Error(fmt::format("{} compiles a process are too few for one update, which takes {} "
                           "(partition {}, {} layers)",

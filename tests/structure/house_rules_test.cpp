@@ -79,6 +79,18 @@ TEST(HouseRules, OnlyTheLanguageWritesItsText) {
   EXPECT_TRUE(offenders.empty()) << "MIL text outside anemone/mil:" << join(offenders);
 }
 
+// What is the same on all engines knows none of them, not even in a comment.
+TEST(HouseRules, TheTrainerKnowsNoNeuralEngine) {
+  std::vector<std::string> offenders;
+  for (SourceFile& file : source_files("anemone")) {
+    if (!file.is_under("anemone/train")) continue;
+    file.code = file.lines;  // comments count here
+    for (std::string& line : lines_with_word(file, "ANE|ane|Neural|Apple|IOSurface"))
+      offenders.push_back(std::move(line));
+  }
+  EXPECT_TRUE(offenders.empty()) << join(offenders);
+}
+
 TEST(HouseRules, NothingLeftOpen) {
   std::vector<std::string> offenders;
   for (SourceFile& file : source_files("anemone")) {

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <thread>
+
 namespace anemone::engine::ane {
 namespace {
 
@@ -67,6 +69,25 @@ TEST(FailurePolicy, MessagesSayWhatIsKnown) {
   Failure silent;
   silent.action = Action::load;
   EXPECT_EQ(silent.describe(), "load failed without an error that says why");
+}
+
+TEST(SystemClock, WaitsForWhatIsDoneButNotLongerThanTheLimit) {
+  std::mutex mutex;
+  std::condition_variable change;
+  bool done = false;
+  std::unique_lock lock(mutex);
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_FALSE(system_clock().wait(change, lock, done, Milliseconds(30)));
+  EXPECT_GE(std::chrono::steady_clock::now() - start, Milliseconds(30));
+  std::thread thread([&] {
+    const std::lock_guard inside(mutex);
+    done = true;
+    change.notify_all();
+  });
+  EXPECT_TRUE(system_clock().wait(change, lock, done, Milliseconds(600000)));
+  EXPECT_TRUE(lock.owns_lock());
+  lock.unlock();
+  thread.join();
 }
 
 }  // namespace
