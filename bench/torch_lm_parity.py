@@ -5,10 +5,12 @@
     bench/torch_lm_parity.py prepare DIR --text FILE      # DIR/init.safetensors, DIR/text.tokens, DIR/parity.toml
     anemone train --config DIR/parity.toml --init DIR/init.safetensors --out DIR/run
     bench/torch_lm_parity.py train DIR                    # PyTorch's losses: DIR/torch.txt
-    bench/torch_lm_parity.py compare DIR                  # the largest difference of an update's loss
+    bench/torch_lm_parity.py train DIR --double           # the same in fp64: DIR/torch64.txt
+    bench/torch_lm_parity.py compare DIR                  # how far the losses of the updates differ
 
 The model is `tiny`: dim 192, hidden 512, 4 layers, 6 heads, bytes, 256 positions; an update is the mean of 16
-sequences, taken in the order of the text."""
+sequences, in the order that ours shuffles them. Rounding errors grow as training goes on: what fp32 makes of the exact
+course, in either program, is what the fp64 run is for."""
 
 import argparse
 import array
@@ -31,6 +33,7 @@ DIM, HIDDEN, LAYERS, HEADS, VOCAB, SEQ, SEQUENCES = 192, 512, 4, 6, 256, 256, 16
 HEAD_DIM = DIM // HEADS
 RATE, WARMUP, LEAST, BETAS, EPSILON, DECAY, CLIP = 3e-3, 50, 0.05, (0.9, 0.95), 1e-8, 0.1, 1.0
 HELD_OUT = 0.1
+SEED = 42  # of train.seed
 
 CONFIG = """[model]
 dim = {dim}
@@ -44,7 +47,6 @@ rope = "pairs"
 [data]
 source = "tokens"
 path = "{tokens}"
-order = "sequential"
 validation_fraction = {held_out}
 
 [train]
@@ -59,6 +61,7 @@ beta2 = {beta2}
 epsilon = {epsilon}
 weight_decay = {decay}
 grad_clip = {clip}
+seed = {seed}
 checkpoint_steps = 0
 checkpoint_minutes = 0
 
@@ -118,7 +121,7 @@ def prepare(folder, text, updates):
     with open(os.path.join(folder, "parity.toml"), "w") as file:
         file.write(CONFIG.format(dim=DIM, hidden=HIDDEN, layers=LAYERS, heads=HEADS, vocab=VOCAB, seq=SEQ, tokens=tokens,
                                  held_out=HELD_OUT, steps=updates * SEQUENCES, sequences=SEQUENCES, rate=RATE, warmup=WARMUP,
-                                 least=LEAST, beta1=BETAS[0], beta2=BETAS[1], epsilon=EPSILON, decay=DECAY, clip=CLIP))
+                                 least=LEAST, beta1=BETAS[0], beta2=BETAS[1], epsilon=EPSILON, decay=DECAY, clip=CLIP, seed=SEED))
 
 
 def norm(x, weight):
@@ -144,6 +147,19 @@ def logits_of(p, tokens, angles, later):
     return norm(x, p["final_norm"]) @ p["embedding"].T
 
 
+def shuffled(samples, seed):
+    """An epoch of ours, the first: Fisher and Yates's shuffle by SplitMix64."""
+    mask, state = (1 << 64) - 1, seed
+    order = list(range(samples))
+    for left in range(samples, 1, -1):
+        state = (state + 0x9E3779B97F4A7C15) & mask
+        z = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & mask
+        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & mask
+        other = (z ^ (z >> 31)) % left
+        order[left - 1], order[other] = order[other], order[left - 1]
+    return order
+
+
 def rate_of(update, updates):
     if update < WARMUP:
         return RATE * (update + 1) / WARMUP
@@ -151,24 +167,28 @@ def rate_of(update, updates):
     return RATE * (LEAST + (1 - LEAST) * (1 + math.cos(math.pi * progress)) / 2)
 
 
-def train(folder, updates, threads):
+def train(folder, updates, threads, double):
     torch.set_num_threads(threads)
-    p = {name: values.requires_grad_() for name, values in read_safetensors(os.path.join(folder, "init.safetensors")).items()}
+    real, turning = (torch.float64, torch.complex128) if double else (torch.float32, torch.complex64)
+    p = {name: values.to(real).requires_grad_()
+         for name, values in read_safetensors(os.path.join(folder, "init.safetensors")).items()}
     with open(os.path.join(folder, "text.tokens"), "rb") as file:
         tokens = torch.tensor(array.array("H", file.read()).tolist())
     tokens = tokens[:math.floor(len(tokens) * (1 - HELD_OUT))]
+    order = shuffled((len(tokens) - 2) // SEQ + 1, SEED)
     positions = torch.arange(SEQ, dtype=torch.float64)[:, None]
     frequencies = 10000.0 ** (-torch.arange(0, HEAD_DIM, 2, dtype=torch.float64) / HEAD_DIM)
-    angles = torch.polar(torch.ones(SEQ, HEAD_DIM // 2, dtype=torch.float64), positions * frequencies).to(torch.complex64)
+    angles = torch.polar(torch.ones(SEQ, HEAD_DIM // 2, dtype=torch.float64), positions * frequencies).to(turning)
     later = torch.triu(torch.ones(SEQ, SEQ, dtype=torch.bool), 1)
     decayed = [v for name, v in p.items() if v.dim() == 2 and name != "embedding"]
     others = [v for name, v in p.items() if v.dim() == 1 or name == "embedding"]
     optimizer = torch.optim.AdamW([{"params": decayed, "weight_decay": DECAY}, {"params": others, "weight_decay": 0}],
                                   betas=BETAS, eps=EPSILON)
     start = time.time()
-    with open(os.path.join(folder, "torch.txt"), "w") as losses:
+    with open(os.path.join(folder, "torch64.txt" if double else "torch.txt"), "w") as losses:
         for update in range(updates):
-            first = [SEQ * (update * SEQUENCES + i) for i in range(SEQUENCES)]
+            windows = order[update * SEQUENCES:(update + 1) * SEQUENCES]
+            first = [min(SEQ * window, len(tokens) - SEQ - 1) for window in windows]
             batch = torch.stack([tokens[begin:begin + SEQ + 1] for begin in first])
             optimizer.zero_grad()
             logits = logits_of(p, batch[:, :-1], angles, later)
@@ -183,16 +203,26 @@ def train(folder, updates, threads):
 
 
 def compare(folder):
-    with open(os.path.join(folder, "torch.txt")) as file:
-        theirs = [float(line) for line in file]
+    def losses(name):
+        path = os.path.join(folder, name)
+        if not os.path.exists(path):
+            return None
+        with open(path) as file:
+            return [float(line) for line in file]
+
     with open(os.path.join(folder, "run", "metrics.jsonl")) as file:
         lines = [json.loads(line) for line in file]
-    ours = [line["loss"] for line in lines if line["type"] == "update"]
-    both = list(zip(ours, theirs))
-    differences = [abs(a - b) / b for a, b in both]
-    worst = max(range(len(both)), key=differences.__getitem__)
-    print(f"{len(both)} updates, losses {both[0][1]:.4f} -> {both[-1][1]:.4f}; the largest difference is "
-          f"{differences[worst]:.2e} of the loss, at update {worst} ({both[worst][0]:.6f}, PyTorch {both[worst][1]:.6f})")
+    runs = {"ours": [line["loss"] for line in lines if line["type"] == "update"],
+            "PyTorch": losses("torch.txt"), "PyTorch in fp64": losses("torch64.txt")}
+    for one, other in (("ours", "PyTorch"), ("ours", "PyTorch in fp64"), ("PyTorch", "PyTorch in fp64")):
+        if not runs[one] or not runs[other]:
+            continue
+        both = list(zip(runs[one], runs[other]))
+        differences = [abs(a - b) / b for a, b in both]
+        parts = ", ".join(f"{max(differences[begin:begin + 50]):.1e}" for begin in range(0, len(both), 50))
+        mean = abs(sum(a - b for a, b in both)) / sum(b for _, b in both)
+        print(f"{one} and {other}: {len(both)} updates, losses {both[0][1]:.4f} -> {both[-1][1]:.4f}; largest relative "
+              f"difference {max(differences):.1e} (by fifties: {parts}); of the mean {mean:.1e}")
 
 
 def main():
@@ -202,13 +232,14 @@ def main():
     parser.add_argument("--text")
     parser.add_argument("--updates", type=int, default=200)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--double", action="store_true")
     flags = parser.parse_args()
     if flags.what == "prepare":
         if not flags.text:
             parser.error("prepare needs --text FILE")
         prepare(flags.folder, flags.text, flags.updates)
     elif flags.what == "train":
-        train(flags.folder, flags.updates, flags.threads)
+        train(flags.folder, flags.updates, flags.threads, flags.double)
     else:
         compare(flags.folder)
 

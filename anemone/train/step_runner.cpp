@@ -25,9 +25,9 @@ double milliseconds_since(Clock::time_point start) {
 
 // Most engines name the program in what they say; here it is named in any case, and once.
 Status named(const std::string& program, Status status) {
+  if (status.ok()) return status;
   const std::string prefix = program + ": ";
-  if (!status.ok() && status.message.rfind(prefix, 0) != 0)
-    status.message = prefix + status.message;
+  if (status.message.rfind(prefix, 0) != 0) status.message = prefix + status.message;
   return status;
 }
 
