@@ -22,7 +22,7 @@ using namespace engine;
 using namespace engine::ane;
 
 // Sanitizers slow all of it down and find what they find in fewer.
-constexpr int kEngineScripts = kSanitized ? 300 : 2000, kDriverScripts = kSanitized ? 200 : 1000;
+constexpr int kEngineScripts = kSanitized ? 300 : 2000, kDriverScripts = kSanitized ? 400 : 1000;
 
 TEST(AneRandomFaults, TheEngine) {
   ANEMONE_FAKE_ANE_OR_SKIP(fake);
