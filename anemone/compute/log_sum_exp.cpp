@@ -59,11 +59,11 @@ void column_pieces(const LogSumExpPlan& plan, const ColumnBlock& block, std::int
   const std::int64_t padded = round_up(block.count, kernels::kSlotMultiple);
   float* const shift = slots + kShift * kSlotStride;
   std::fill_n(shift, padded, -kInfinity);
-  for_each_input(plan.walk, block, begin, end, in, slots,
+  for_each_input(plan.walk, block, begin, end, {in, {}}, slots,
                  [&] { kernel.accumulate(ReduceOp::max, shift, slots, block.count); });
   std::transform(shift, shift + padded, shift, shift_of);
   std::fill_n(sum, padded, 0.0f);
-  for_each_input(plan.walk, block, begin, end, in, slots, [&] {
+  for_each_input(plan.walk, block, begin, end, {in, {}}, slots, [&] {
     plan.elementwise->run(kSteps, 2, slots, kSlotStride, padded);
     kernel.accumulate(ReduceOp::sum, sum, slots, block.count);
   });

@@ -29,9 +29,9 @@ float finished(const ReducePlan& plan, float value) {
   return plan.op == ReduceOp::mean ? value / static_cast<float>(plan.count) : value;
 }
 
-// Inputs [begin, end) of one result.
-float reduce_one(const ReducePlan& plan, const std::byte* in, std::int64_t begin,
-                 std::int64_t end) {
+// Inputs [begin, end) of one result; the first of all its inputs is at `at`.
+float reduce_one(const ReducePlan& plan, const ReduceSource& in, std::ptrdiff_t at,
+                 std::int64_t begin, std::int64_t end) {
   alignas(64) float slot[kSlotStride];
   alignas(64) float parts[kSlotStride];
   // Blocks are reduced one by one, then their results: rounding errors grow with the logarithm,
@@ -41,7 +41,11 @@ float reduce_one(const ReducePlan& plan, const std::byte* in, std::int64_t begin
     std::int64_t n = 0;
     for (; n < kBlock && begin < end; ++n, begin += kBlock) {
       const std::int64_t count = std::min(kBlock, end - begin);
-      load_slot(*plan.convert, plan.reduced, in, begin, count, slot);
+      for_each_piece(plan.reduced, begin, count,
+                     [&](std::ptrdiff_t offset, std::ptrdiff_t stride, std::int64_t position,
+                         std::int64_t piece) {
+                       load_input(plan, in, at + offset, stride, piece, slot + position);
+                     });
       parts[n] = plan.kernel->reduce(plan.op, slot, count);
     }
     parts[n++] = total;
@@ -56,10 +60,10 @@ void store_one(const ReducePlan& plan, float value, void* out, std::ptrdiff_t of
 }
 
 void run_rows(const ReducePlan& plan, std::int64_t group, std::int64_t chunk, float* partial,
-              const void* in, void* out) {
+              const ReduceSource& in, void* out) {
   const PairedWalk::Offsets at = plan.kept.at(group);
   const std::int64_t begin = chunk * plan.chunk, end = std::min(plan.count, begin + plan.chunk);
-  const float value = reduce_one(plan, element_at(in, plan.in_type, at.in), begin, end);
+  const float value = reduce_one(plan, in, at.in, begin, end);
   if (plan.chunks > 1) {
     partial[group * plan.chunks + chunk] = value;
   } else {
@@ -76,7 +80,7 @@ void store_columns(const ReducePlan& plan, float* slot, const ColumnBlock& block
 }
 
 void run_columns(const ReducePlan& plan, std::int64_t group, std::int64_t chunk, float* partial,
-                 const void* in, void* out) {
+                 const ReduceSource& in, void* out) {
   const ColumnBlock block = column_block(plan, group);
   alignas(64) float sum[kSlotStride], slot[kSlotStride];
   std::fill_n(sum, round_up(block.count, kernels::kSlotMultiple), identity(plan.op));
@@ -117,6 +121,25 @@ void combine(const ReducePlan& plan, const float* partial, void* out) {
   }
 }
 
+void run_from(ThreadPool& pool, const ReducePlan& plan, std::span<std::byte> workspace,
+              const ReduceSource& in, void* out) {
+  ANEMONE_CHECK(workspace.size() >= plan.workspace_bytes(), "a reduction's workspace is too small");
+  auto* partial = reinterpret_cast<float*>(workspace.data());
+  pool.run(plan.tasks(), [&](int task, int) {
+    const std::int64_t chunk = task % plan.chunks;
+    const std::int64_t first = task / plan.chunks * plan.task_groups;
+    const std::int64_t end = std::min(plan.groups, first + plan.task_groups);
+    for (std::int64_t group = first; group < end; ++group) {
+      if (plan.by_columns) {
+        run_columns(plan, group, chunk, partial, in, out);
+      } else {
+        run_rows(plan, group, chunk, partial, in, out);
+      }
+    }
+  });
+  if (plan.chunks > 1) combine(plan, partial, out);
+}
+
 }  // namespace
 
 int ReducePlan::tasks() const { return static_cast<int>(divide_up(groups, task_groups) * chunks); }
@@ -125,12 +148,20 @@ std::size_t ReducePlan::workspace_bytes() const {
   return chunks > 1 ? static_cast<std::size_t>(groups * chunks * width) * sizeof(float) : 0;
 }
 
-ReducePlan plan_reduce(const ReduceSpec& spec, const CpuFeatures& features) {
+ReducePlan plan_reduce(const ReduceSpec& given, const CpuFeatures& features) {
+  ReduceSpec spec = given;
+  if (spec.program.has_value()) {
+    ANEMONE_CHECK(spec.program->shape == spec.shape && spec.program->outputs.size() == 1,
+                  "a reduction's program computes what is reduced");
+    spec.in_type = DType::fp32;
+    spec.in_strides = contiguous_strides(spec.shape);
+  }
   ANEMONE_CHECK(kernels::converts(spec.in_type) && kernels::converts(spec.out_type),
                 "a reduction has an element type it cannot be computed in");
   ReducePlan plan;
   plan.kernel = &kernels::pick_reduce(features);
   plan.convert = &kernels::pick_convert(features);
+  if (spec.program.has_value()) plan.program = plan_elementwise(*spec.program, features);
   plan.op = spec.op;
   plan.in_type = spec.in_type;
   plan.out_type = spec.out_type;
@@ -169,23 +200,31 @@ ReducePlan plan_reduce(const ReduceSpec& spec, const CpuFeatures& features) {
   return plan;
 }
 
+void compute_input(const ReducePlan& plan, std::span<const void* const> inputs, std::int64_t first,
+                   std::int64_t n, float* slot) {
+  const ElementwisePlan& program = *plan.program;
+  alignas(64) float slots[ElementwisePlan::kMaxSlots * kSlotStride];
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    load_slot(*plan.convert, program.inputs[i], inputs[i], first, n,
+              slots + static_cast<std::int64_t>(i) * kSlotStride);
+  }
+  const std::int64_t padded = round_up(n, kernels::kSlotMultiple);
+  program.kernel->run(program.steps.data(), static_cast<int>(program.steps.size()), slots,
+                      kSlotStride, padded);
+  std::copy_n(slots + program.output_slots.front() * kSlotStride, padded, slot);
+}
+
 void run(ThreadPool& pool, const ReducePlan& plan, std::span<std::byte> workspace, const void* in,
          void* out) {
-  ANEMONE_CHECK(workspace.size() >= plan.workspace_bytes(), "a reduction's workspace is too small");
-  auto* partial = reinterpret_cast<float*>(workspace.data());
-  pool.run(plan.tasks(), [&](int task, int) {
-    const std::int64_t chunk = task % plan.chunks;
-    const std::int64_t first = task / plan.chunks * plan.task_groups;
-    const std::int64_t end = std::min(plan.groups, first + plan.task_groups);
-    for (std::int64_t group = first; group < end; ++group) {
-      if (plan.by_columns) {
-        run_columns(plan, group, chunk, partial, in, out);
-      } else {
-        run_rows(plan, group, chunk, partial, in, out);
-      }
-    }
-  });
-  if (plan.chunks > 1) combine(plan, partial, out);
+  ANEMONE_CHECK(!plan.program.has_value(), "a reduction of a program needs the program's inputs");
+  run_from(pool, plan, workspace, {in, {}}, out);
+}
+
+void run_program(ThreadPool& pool, const ReducePlan& plan, std::span<std::byte> workspace,
+                 std::span<const void* const> inputs, void* out) {
+  ANEMONE_CHECK(plan.program.has_value() && plan.program->inputs.size() == inputs.size(),
+                "a reduction needs a pointer for each input of its program");
+  run_from(pool, plan, workspace, {nullptr, inputs}, out);
 }
 
 }  // namespace anemone::compute

@@ -1,13 +1,16 @@
 // Sums, means and extrema of a strided tensor over some of its axes; fp32 accumulation in a fixed
-// order.
+// order. The tensor may be one that is never stored: computed from others, element by element,
+// while it is read.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "anemone/base/cpu_features.h"
 #include "anemone/base/shape.h"
+#include "anemone/compute/elementwise.h"
 #include "anemone/compute/thread_pool.h"
 #include "anemone/compute/walk.h"
 #include "anemone/kernels/convert/convert.h"
@@ -25,6 +28,9 @@ struct ReduceSpec {
   Strides in_strides{};
   DType out_type = DType::fp32;
   Strides out_strides{};  // one per input axis; those of reduced axes are ignored
+  // What computes the input: a program of the same shape with one output, whose type and strides
+  // mean nothing, as in_type and in_strides then do.
+  std::optional<ElementwiseSpec> program;
 };
 
 struct ReducePlan {
@@ -32,6 +38,7 @@ struct ReducePlan {
   const kernels::ConvertKernel* convert = nullptr;
   ReduceOp op = ReduceOp::sum;
   DType in_type = DType::fp32, out_type = DType::fp32;
+  std::optional<ElementwisePlan> program;
   PairedWalk kept;                      // of the results
   Walk reduced;                         // of the inputs of one result
   std::int64_t outputs = 0, count = 0;  // results; inputs per result
@@ -52,5 +59,8 @@ struct ReducePlan {
 ReducePlan plan_reduce(const ReduceSpec& spec, const CpuFeatures& features = cpu_features());
 void run(ThreadPool& pool, const ReducePlan& plan, std::span<std::byte> workspace, const void* in,
          void* out);
+// The same with a program: `inputs` are those of the program.
+void run_program(ThreadPool& pool, const ReducePlan& plan, std::span<std::byte> workspace,
+                 std::span<const void* const> inputs, void* out);
 
 }  // namespace anemone::compute

@@ -241,5 +241,65 @@ TEST(Softmax, OfOnlyMinusInfinityIsNaN) {
   }
 }
 
+// What is reduced is computed while it is read: bit for bit what the same numbers give when they
+// are stored first.
+TEST(Reduce, OfAProgramIsThatOfItsResult) {
+  const auto pools = make_pools();
+  for (const CpuFeatures& features : test::runnable(kernels::reduce_kernels())) {
+    for (const Shape& shape :
+         {Shape{1, 100, 1, 530}, Shape{3, 20, 50}, Shape{2, 67000}, Shape{7}}) {
+      // (x - 0.5 · y)², with y repeated along the first axis of more than one element.
+      Shape small = shape;
+      for (int axis = 0; axis < shape.rank(); ++axis) {
+        if (shape[axis] == 1) continue;
+        small[axis] = 1;
+        break;
+      }
+      Strides y_strides = contiguous_strides(small);
+      for (int axis = 0; axis < shape.rank(); ++axis) {
+        if (small[axis] == 1) y_strides[static_cast<std::size_t>(axis)] = 0;
+      }
+      const Strides x_strides = test::padded_strides(shape, 3);
+      Buffer x(DType::fp16, test::extent(shape, x_strides)), y(DType::fp32, small.elements()),
+          stored(DType::fp32, shape.elements());
+      x.fill_random(11);
+      y.fill_random(12);
+      ElementwiseSpec program;
+      program.shape = shape;
+      program.inputs = {{DType::fp16, x_strides}, {DType::fp32, y_strides}};
+      program.steps = {{ElementwiseOp::mul_imm, 1, 1, 0, 0, 0.5f},
+                       {ElementwiseOp::sub, 2, 0, 1},
+                       {ElementwiseOp::square, 3, 2}};
+      program.outputs = {{DType::fp32, contiguous_strides(shape), 3}};
+      const void* inputs[] = {x.data(), y.data()};
+      void* outputs[] = {stored.data()};
+      run(*pools[0], plan_elementwise(program, features), inputs, outputs);
+      for (std::uint32_t axes = 0; axes < 1u << shape.rank(); ++axes) {
+        ReduceSpec spec;
+        spec.op = ReduceOp::mean;
+        spec.shape = shape;
+        spec.axes = axes;
+        spec.in_strides = contiguous_strides(shape);
+        Shape kept = shape;
+        for (int axis = 0; axis < kept.rank(); ++axis) {
+          if ((axes >> axis) & 1u) kept[axis] = 1;
+        }
+        spec.out_strides = contiguous_strides(kept);
+        const Buffer expected =
+            run_reduce(*pools[0], plan_reduce(spec, features), stored, kept.elements());
+        spec.program = program;
+        const ReducePlan plan = plan_reduce(spec, features);
+        for (const auto& pool : pools) {
+          AlignedBuffer workspace(plan.workspace_bytes());
+          Buffer out(DType::fp32, kept.elements(), 1);
+          run_program(*pool, plan, {workspace.data(), workspace.size()}, inputs, out.data());
+          EXPECT_TRUE(out.guards_intact());
+          EXPECT_TRUE(out.same_bytes(expected)) << shape.to_string() << " axes " << axes;
+        }
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace anemone::compute

@@ -2,6 +2,7 @@
 // case also runs with every fusion disabled.
 #include <gtest/gtest.h>
 
+#include "anemone/nn/blocks.h"
 #include "tests/engine/cpu/fusion_case.h"
 
 namespace anemone::test {
@@ -74,7 +75,36 @@ TEST(CpuFusion, WideCopiesAreNotStored) {
   const Value part = b.mul({{"x", wide}, {"y", sum}});
   b.output(b.mul({{"x", part}, {"y", wide_w}}), "y");
   const std::string text = c.check();
-  EXPECT_TRUE(has(text, ": 3 steps")) << text;
+  EXPECT_TRUE(has(text, ": 2 steps")) << text;
+}
+
+// RMSNorm's backward pass: sums over products that are never stored, then one pass for dx.
+TEST(CpuFusion, ReductionsComputeWhatTheyRead) {
+  FusionCase c;
+  Builder& b = c.b;
+  const Value x = c.input("x", {1, 20, 1, 33}), dy = c.input("dy", {1, 20, 1, 33});
+  const Value w = c.input("w", {1, 20, 1, 1});
+  const nn::RmsNormGrads grads = nn::rms_norm_backward(b, dy, x, w, 1e-3);
+  b.output(grads.dx, "dx");
+  b.output(grads.dw, "dw");
+  const std::string text = c.check();
+  EXPECT_TRUE(has(text, ": 5 steps")) << text;  // two means, 1 / rms, dw, dx
+  EXPECT_TRUE(has(text, "reduction 'dw' (cast, cast, mul, mul, reduce_sum)")) << text;
+}
+
+// An exponential that others want, too, is computed once; one that nobody else wants is not stored.
+TEST(CpuFusion, ReductionsRepeatOnlyWhatIsCheap) {
+  for (const bool wanted : {true, false}) {
+    FusionCase c;
+    Builder& b = c.b;
+    const Value x = c.input("x", {6, 8});
+    const Value e = b.exp({{"x", x}});
+    const std::vector<std::int64_t> axes = {0};
+    b.output(b.reduce_max({{"x", e}, {"axes", axes}, {"keep_dims", false}}), "y");
+    if (wanted) b.output(b.silu({{"x", e}}), "z");
+    const std::string text = c.check();
+    EXPECT_EQ(has(text, "reduction 'y' (exp, reduce_max)"), !wanted) << text;
+  }
 }
 
 // The wide copy is stored after all where a reader cannot make it, and is then stored by its own

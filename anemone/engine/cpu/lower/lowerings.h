@@ -15,6 +15,7 @@ extern const std::span<const Alternative> kConvAlternatives;
 extern const std::span<const Alternative> kMatmulAlternatives;
 extern const std::span<const Alternative> kSoftmaxAlternatives;
 extern const std::span<const Alternative> kAttentionAlternatives;  // of groups of its fusions
+extern const std::span<const Alternative> kReductionAlternatives;  // of groups of its fusion
 extern const std::span<const Alternative> kReduceSumAlternatives;
 extern const std::span<const Alternative> kReduceMeanAlternatives;
 extern const std::span<const Alternative> kReduceMaxAlternatives;

@@ -3,11 +3,14 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <utility>
 
+#include "anemone/base/error.h"
 #include "anemone/compute/log_sum_exp.h"
 #include "anemone/engine/cpu/lower/context.h"
 #include "anemone/engine/cpu/lower/lowerings.h"
+#include "anemone/engine/cpu/lower/math_rules.h"
 
 namespace anemone::cpu {
 namespace {
@@ -92,6 +95,63 @@ std::string lower_log_sum_exp(LowerContext& context, Step& step) {
   return {};
 }
 
+// A group of fusion/reduction.cpp: arithmetic on elements, and a reduction of its result.
+struct ProgramReduceCall {
+  compute::ReducePlan plan;
+  std::vector<Operand> inputs;
+  Operand out;
+
+  void run(const Frame& frame) const {
+    std::array<const void*, compute::ElementwisePlan::kMaxSlots> in;
+    for (std::size_t i = 0; i < inputs.size(); ++i) in[i] = frame.at(inputs[i]);
+    compute::run_program(frame.pool, plan, frame.workspace, std::span(in.data(), inputs.size()),
+                         frame.at(out));
+  }
+};
+
+compute::ReduceOp reduce_op(mil::OpKind kind) {
+  if (kind == mil::OpKind::reduce_mean) return compute::ReduceOp::mean;
+  return kind == mil::OpKind::reduce_max ? compute::ReduceOp::max : compute::ReduceOp::sum;
+}
+
+std::string lower_program_reduce(LowerContext& context, Step& step) {
+  const std::vector<int>& ops = context.group().ops;
+  const mil::OpContext op = context.op_context(ops.size() - 1);
+  const mil::Value x = context.argument("x", ops.size() - 1);
+  const mil::Value result = op.operation().results.front();
+  const auto program =
+      math_program(context.function(), std::span(ops).first(ops.size() - 1), {&x, 1});
+  ANEMONE_CHECK(program.has_value(), "the fusion has tried the program");
+
+  compute::ReduceSpec spec;
+  spec.op = reduce_op(op.operation().kind);
+  spec.shape = context.shape(x);
+  spec.axes = reduced_axes(op);
+  spec.out_type = context.dtype(result);
+  spec.out_strides = result_strides(context.layout(result), spec.shape.rank(), spec.axes,
+                                    op.boolean(op.def().find_param("keep_dims")));
+  compute::ElementwiseSpec& operand = spec.program.emplace();
+  operand.shape = spec.shape;
+  operand.steps = program->steps;
+  operand.outputs = {{DType::fp32, contiguous_strides(spec.shape), program->outputs.front()}};
+  ProgramReduceCall call;
+  for (const mil::Value value : program->inputs) {
+    operand.inputs.push_back(
+        {context.dtype(value), broadcast_strides(context.layout(value), spec.shape)});
+    call.inputs.push_back(context.read(value, step));
+  }
+  call.out = context.write(result, step);
+  call.plan = compute::plan_reduce(spec, context.features());
+  step.workspace_bytes = call.plan.workspace_bytes();
+  step.implementation =
+      fmt::format("reduce {} {} sums of {}{}, each of {} in, {} steps", call.plan.kernel->name,
+                  call.plan.outputs, call.plan.count, call.plan.by_columns ? ", side by side" : "",
+                  operand.inputs.size(), operand.steps.size());
+  step.call = Call(std::move(call));
+  return {};
+}
+
+constexpr Alternative kProgram[] = {{"reduce", lower_program_reduce}};
 constexpr Alternative kSum[] = {{"reduce", lower_reduce<compute::ReduceOp::sum>}};
 constexpr Alternative kMean[] = {{"reduce", lower_reduce<compute::ReduceOp::mean>}};
 constexpr Alternative kMax[] = {{"reduce", lower_reduce<compute::ReduceOp::max>}};
@@ -99,6 +159,7 @@ constexpr Alternative kLogSumExp[] = {{"reduce", lower_log_sum_exp}};
 
 }  // namespace
 
+const std::span<const Alternative> kReductionAlternatives = kProgram;
 const std::span<const Alternative> kReduceSumAlternatives = kSum;
 const std::span<const Alternative> kReduceMeanAlternatives = kMean;
 const std::span<const Alternative> kReduceMaxAlternatives = kMax;
