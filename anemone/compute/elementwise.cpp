@@ -94,6 +94,12 @@ void run(ThreadPool& pool, const ElementwisePlan& plan, std::span<const void* co
         load_slot(*plan.convert, plan.inputs[i], inputs[i], begin, count,
                   slots + static_cast<std::int64_t>(i) * kSlotStride);
       }
+      // What is stored now and read next is fetched while this block is computed.
+      for (std::size_t i = 0; i < outputs.size(); ++i)
+        prefetch_slot(plan.outputs[i], outputs[i], begin, count);
+      const std::int64_t next = begin + kBlock;
+      for (std::size_t i = 0; i < inputs.size() && next < end; ++i)
+        prefetch_slot(plan.inputs[i], inputs[i], next, std::min(kBlock, end - next));
       plan.kernel->run(plan.steps.data(), static_cast<int>(plan.steps.size()), slots, kSlotStride,
                        round_up(count, kernels::kSlotMultiple));
       for (std::size_t i = 0; i < outputs.size(); ++i) {
