@@ -12,13 +12,13 @@
 #include "anemone/base/error.h"
 #include "anemone/cli/command.h"
 #include "anemone/cli/input_text.h"
+#include "anemone/cli/model_argument.h"
 #include "anemone/cli/whole_number.h"
 #include "anemone/compute/peak.h"
 #include "anemone/engine/engines.h"
 #include "anemone/model/decoder.h"
 #include "anemone/model/find_tokenizer.h"
 #include "anemone/model/generator.h"
-#include "anemone/model/model_file.h"
 #include "anemone/model/model_weights.h"
 
 namespace anemone::cli {
@@ -96,8 +96,9 @@ std::string prompt_of(const Flags& flags) {
 }
 
 int run(Flags flags) {
-  model::ModelFile file = model::read_model(flags.model);
+  model::ModelFile file = read_model_argument(flags.model);
   file.config.dtype = flags.precision == "fp32" ? DType::fp32 : DType::fp16;
+  if (flags.tokenizer.empty()) flags.tokenizer = file.tokenizer;
   if (flags.tokenizer.empty())
     flags.tokenizer = model::find_tokenizer(flags.model, file.config.vocab);
   const auto tokenizer = text::load_tokenizer(flags.tokenizer);
@@ -170,15 +171,16 @@ Run setup(CLI::App& app) {
   auto flags = std::make_shared<Flags>();
   flags->options.sampler.top_p = 0.9;
   app.add_option("--model,-m", flags->model,
-                 "A llama2.c .bin file, or a folder of a Hugging Face llama")
+                 "A llama2.c .bin file, a folder of a Hugging Face llama, a run folder, or a "
+                 "checkpoint")
       ->type_name("MODEL")
       ->required();
   app.add_option("--prompt,-p", flags->prompt, "What the text begins with; -: standard input")
       ->type_name("TEXT");
-  app.add_option(
-         "--tokenizer", flags->tokenizer,
-         "bytes, or a vocabulary in llama2.c's tokenizer.bin format; default: bytes for 256 "
-         "tokens, else tokenizer.bin or tok<N>.bin beside the model")
+  app.add_option("--tokenizer", flags->tokenizer,
+                 "bytes, or a vocabulary in llama2.c's tokenizer.bin format; default: the run's, "
+                 "bytes for 256 "
+                 "tokens, else tokenizer.bin or tok<N>.bin beside the model")
       ->type_name("bytes|FILE");
   declare_sampling(app, *flags);
   app.add_option("--precision", flags->precision,
@@ -202,6 +204,7 @@ Run setup(CLI::App& app) {
 const Command generate_command = {
     "generate", "Let a trained model write",
     "  anemone generate --model stories15M.bin --prompt \"Once upon a time\"\n"
+    "  anemone generate --model runs/tiny --prompt \"ROMEO:\" --tokens 500\n"
     "  anemone generate --model stories15M.bin --temperature 0 --tokens 50 --stats\n"
     "  anemone generate --model llama-folder --tokenizer tokenizer.bin --prompt \"Q: Why?\\nA:\" "
     "--stop \"Q:\"\n"

@@ -24,9 +24,9 @@ void take(Decoder& decoder, text::TokenId token, bool wants_logits) {
 
 void check(const Decoder& decoder, const text::Tokenizer& tokenizer, const Generation& result,
            const GenerateOptions& options) {
-  if (tokenizer.vocabulary() != decoder.vocabulary())
+  if (tokenizer.vocabulary() > decoder.vocabulary())
     throw Error(fmt::format("the tokenizer has {} tokens", tokenizer.vocabulary()), "tokenizer",
-                fmt::format("{}, as the model has", decoder.vocabulary()));
+                fmt::format("at most {}, the model's", decoder.vocabulary()));
   if (options.tokens < 0)
     throw Error(fmt::format("{} tokens", options.tokens), "tokens", "0 or more");
   if (result.prompt.empty())
@@ -73,7 +73,8 @@ Generation generate(Decoder& decoder, const text::Tokenizer& tokenizer, std::str
   start = Clock::now();
   text::TokenId last = result.prompt.back();
   while (static_cast<std::int64_t>(result.ids.size()) < options.tokens) {
-    const text::TokenId next = sampler.sample(decoder.logits());
+    // A model may have more tokens than its tokenizer; those mean nothing.
+    const text::TokenId next = sampler.sample(decoder.logits().first(tokenizer.vocabulary()));
     result.ids.push_back(next);
     // Models trained on documents one behind the other end one by beginning the next.
     if (next == tokenizer.end() || next == tokenizer.begin()) {

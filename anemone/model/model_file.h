@@ -20,10 +20,11 @@
 namespace anemone::model {
 
 struct ModelFile {
-  nn::ModelConfig config;              // dtype is left as it is by default
-  std::vector<NamedTensor> tensors;    // of every parameter of the config, in its order
-  std::shared_ptr<const void> memory;  // what the tensors point into
-  std::string description;             // "llama2.c, 0.23 M parameters"
+  nn::ModelConfig config;                   // dtype is left as it is by default
+  std::vector<NamedTensor> tensors;         // of every parameter of the config, in its order
+  std::shared_ptr<const void> memory = {};  // what the tensors point into
+  std::string tokenizer = {};               // "bytes" or a vocabulary, where it is known
+  std::string description = {};             // "llama2.c, 0.23 M parameters"
 };
 
 enum class ModelFormat : std::uint8_t { llama2c, hugging_face };

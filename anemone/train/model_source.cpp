@@ -22,7 +22,9 @@ LoadedModel load_checkpoint(const std::filesystem::path& directory) {
   const std::string where = (directory / "state.json").string();
   const TrainerState state = parse_trainer_state(checkpoint.state_json, where);
   LoadedModel model;
-  model.config = parse_run_config(state.config, where, {}).model;
+  const RunConfig run = parse_run_config(state.config, where, {});
+  model.config = run.model;
+  model.tokenizer = run.data.tokenizer;
   if (!model.config.is_language_model())
     throw Error("this run trains layers alone, no language model", directory.string(),
                 "a run with model.vocab");

@@ -14,6 +14,7 @@ namespace anemone::train {
 struct LoadedModel {
   nn::ModelConfig config;                     // of a language model
   std::unique_ptr<ParameterList> parameters;  // values only
+  std::string tokenizer;                      // of a run: its data.tokenizer
   std::string description;                    // "llama2.c, 0.26 M parameters"
 };
 

@@ -66,7 +66,8 @@ TEST(GenerateCommand, ExplainsWhatIsWrong) {
             std::string::npos);
   EXPECT_NE(generate({"--model", model, "--top-p", "0"}).output.find("above 0, at most 1"),
             std::string::npos);
-  EXPECT_NE(generate({"--model", model, "--tokenizer", "bytes"}).output.find("expected 512"),
+  EXPECT_NE(generate({"--model", model, "--tokenizer", (models / "llama2-tokenizer.bin").string()})
+                .output.find("expected at most 512"),
             std::string::npos);
   EXPECT_EQ(generate({"--model", model, "--ids", "--json"}).code, 2);
   EXPECT_EQ(generate({}).code, 2);

@@ -53,7 +53,7 @@ struct Loaded {
 };
 
 ModelFile file_of(const test::SmallModel& model) {
-  return {model.config(), model.tensors(), nullptr, "small"};
+  return {.config = model.config(), .tensors = model.tensors()};
 }
 
 std::vector<std::uint32_t> some_tokens(const nn::ModelConfig& config) {

@@ -1,0 +1,109 @@
+// `anemone convert`: both formats, there and back, whatever happens to the disk meanwhile.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "anemone/base/file.h"
+#include "anemone/model/model_file.h"
+#include "tests/support/process.h"
+#include "tests/support/shared.h"
+#include "tests/support/temporary_directory.h"
+#include "tests/tools/io_fault.h"
+
+namespace anemone::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Result {
+  int code;
+  std::string output;
+};
+
+Result run(std::vector<std::string> arguments, const Process::Environment& environment = {}) {
+  arguments.insert(arguments.begin(), program_path().string());
+  Process process(arguments, environment);
+  const int code = process.wait();
+  return {code, process.output()};
+}
+
+TEST(ConvertCommand, ThereAndBackWritesTheSameText) {
+  ANEMONE_SHARED_OR_SKIP(models, "models");
+  const std::string model = (models / "aidreams260K.bin").string();
+  const TemporaryDirectory folder;
+  const std::string there = (folder.path() / "there").string(),
+                    back = (folder.path() / "back.bin").string();
+  const Result first = run({"convert", model, there});
+  EXPECT_EQ(first.code, 0);
+  EXPECT_EQ(first.output, there + ": llama2.c, 0.23 M parameters, as a Hugging Face llama\n");
+  EXPECT_EQ(run({"convert", there, back}).code, 0);
+  std::vector<std::string> texts;
+  for (const std::string& path : {model, there, back}) {
+    texts.push_back(
+        run({"generate", "--model", path, "--tokenizer", (models / "tok512.bin").string(), "--ids",
+             "--temperature", "0", "--precision", "fp32"})
+            .output);
+  }
+  EXPECT_GT(texts[0].size(), 300U);
+  EXPECT_EQ(texts[1], texts[0]);
+  EXPECT_EQ(texts[2], texts[0]);
+}
+
+TEST(ConvertCommand, SaysWhatIsWrong) {
+  ANEMONE_SHARED_OR_SKIP(models, "models");
+  const std::string model = (models / "aidreams260K.bin").string();
+  const TemporaryDirectory folder;
+  EXPECT_NE(run({"convert", model, folder.path()}).output.find("it is there already"),
+            std::string::npos);
+  EXPECT_EQ(run({"convert", model, model}).code, 2);
+  EXPECT_EQ(run({"convert", model, "x", "--to", "onnx"}).code, 2);
+  EXPECT_EQ(run({"convert", (models / "tok512.bin").string(), (folder.path() / "x").string()}).code,
+            1);
+  EXPECT_TRUE(fs::is_empty(folder.path()));
+}
+
+// Whatever call fails, or ends the program: what is there under the name is whole, or nothing is.
+TEST(ConvertCommand, WritesWholeOrNotAtAll) {
+#if defined(__APPLE__)
+  GTEST_SKIP() << "there is no fault injector on macOS";
+#endif
+  ANEMONE_SHARED_OR_SKIP(model, "models/aidreams260K.bin");
+  for (const char* name : {"out.bin", "out"}) {
+    const TemporaryDirectory folder;
+    const fs::path out = folder.path() / name, count = folder.path() / "count";
+    const auto convert = [&](long at, io_fault::Kind kind) {
+      fs::remove_all(out);
+      const std::string fault = folder.path().string() + ":" + std::to_string(at) + ":" +
+                                std::to_string(static_cast<int>(kind));
+      return run({"convert", model.string(), out.string()},
+                 {{"LD_PRELOAD", io_fault_library().string()},
+                  {"ANEMONE_IO_FAULT", fault},
+                  {"ANEMONE_IO_FAULT_COUNT", count.string()}});
+    };
+    ASSERT_EQ(convert(0, io_fault::Kind::kill).code, 0);
+    const long calls = std::stol(read_text_file(count));
+    ASSERT_GT(calls, 4);
+    const auto whole = model::read_model(out).tensors.size();
+    for (const io_fault::Kind kind :
+         {io_fault::Kind::full_disk, io_fault::Kind::error_once, io_fault::Kind::kill}) {
+      for (long at = 1; at <= calls; at += 1 + calls / 25) {
+        const Result result = convert(at, kind);
+        if (fs::exists(out)) {
+          EXPECT_EQ(model::read_model(out).tensors.size(), whole) << name << " " << at;
+        } else {
+          EXPECT_NE(result.code, 0) << name << " " << at;
+        }
+        if (kind == io_fault::Kind::kill) continue;
+        EXPECT_FALSE(fs::exists(folder.path() / (std::string(name) + ".tmp")))
+            << name << " " << at << ": " << result.output;
+      }
+    }
+    EXPECT_EQ(convert(0, io_fault::Kind::kill).code, 0);  // after whatever was left
+    EXPECT_EQ(model::read_model(out).tensors.size(), whole);
+  }
+}
+
+}  // namespace
+}  // namespace anemone::test
