@@ -19,7 +19,8 @@ std::string identifier(std::string_view wish) {
   for (char& c : name) {
     if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '_') c = '_';
   }
-  if (name.empty() || std::isdigit(static_cast<unsigned char>(name[0])) != 0) name.insert(0, "_");
+  if (name.empty() || std::isdigit(static_cast<unsigned char>(name[0])) != 0)
+    name.insert(name.begin(), '_');
   return name;
 }
 
