@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "anemone/base/error.h"
+#include "anemone/engine/surface_check.h"
 
 namespace anemone::engine::ane {
 namespace {
@@ -42,20 +43,15 @@ void list(const std::vector<LegalPort>& legal, const std::vector<LegalBuffer>& b
 }
 
 // Surfaces of this engine, large enough.
-std::vector<IoSurface*> check_surfaces(std::span<Surface* const> surfaces,
-                                       const std::vector<BufferSpec>& specs, const char* side) {
-  if (surfaces.size() != specs.size())
-    throw Error(fmt::format("{} {} surfaces", surfaces.size(), side), {},
-                std::to_string(specs.size()));
+std::vector<IoSurface*> own_surfaces(std::span<Surface* const> surfaces,
+                                     const std::vector<BufferSpec>& specs, const char* side) {
+  check_surfaces(surfaces, specs, side);
   std::vector<IoSurface*> found;
   for (std::size_t i = 0; i < specs.size(); ++i) {
     auto* surface = dynamic_cast<IoSurface*>(surfaces[i]);
     if (surface == nullptr)
       throw Error(fmt::format("the surface for {} is not an IOSurface", specs[i].name), {},
                   "one made by the engine ane");
-    if (surface->bytes() < specs[i].bytes)
-      throw Error(fmt::format("a surface of {} bytes for {}", surface->bytes(), specs[i].name), {},
-                  fmt::format("{} or more", specs[i].bytes));
     found.push_back(surface);
   }
   return found;
@@ -107,8 +103,8 @@ Executable::Executable(std::shared_ptr<Program> program, std::size_t function)
 std::unique_ptr<Binding> Executable::bind(std::span<Surface* const> inputs,
                                           std::span<Surface* const> outputs) {
   return std::make_unique<AneBinding>(program_, function_,
-                                      check_surfaces(inputs, input_buffers_, "input"),
-                                      check_surfaces(outputs, output_buffers_, "output"));
+                                      own_surfaces(inputs, input_buffers_, "input"),
+                                      own_surfaces(outputs, output_buffers_, "output"));
 }
 
 std::size_t Executable::constant_bytes() const {

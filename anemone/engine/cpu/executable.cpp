@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "anemone/base/error.h"
+#include "anemone/engine/surface_check.h"
 #include "anemone/mil/passes/pack_io.h"
 #include "anemone/mil/passes/passes.h"
 
@@ -49,21 +50,6 @@ std::vector<engine::BufferSpec> buffers_of(const mil::Function& function,
   for (const mil::Value value : values)
     buffers.push_back({function.name_of(value), bytes_of(function.type(value))});
   return buffers;
-}
-
-void check_surfaces(std::span<Surface* const> surfaces,
-                    const std::vector<engine::BufferSpec>& buffers, const char* what) {
-  if (surfaces.size() != buffers.size()) {
-    throw Error(fmt::format("{} {} surfaces", surfaces.size(), what), {},
-                std::to_string(buffers.size()));
-  }
-  for (std::size_t i = 0; i < buffers.size(); ++i) {
-    if (surfaces[i]->bytes() < buffers[i].bytes) {
-      throw Error(
-          fmt::format("a surface of {} bytes for {}", surfaces[i]->bytes(), buffers[i].name), {},
-          fmt::format("{} or more", buffers[i].bytes));
-    }
-  }
 }
 
 }  // namespace
@@ -146,8 +132,8 @@ void Executable::list_ports(const mil::Function& original, const engine::Compile
 
 std::unique_ptr<engine::Binding> Executable::bind(std::span<Surface* const> inputs,
                                                   std::span<Surface* const> outputs) {
-  check_surfaces(inputs, input_buffers_, "input");
-  check_surfaces(outputs, output_buffers_, "output");
+  engine::check_surfaces(inputs, input_buffers_, "input");
+  engine::check_surfaces(outputs, output_buffers_, "output");
   return std::make_unique<Binding>(*this, inputs, outputs);
 }
 

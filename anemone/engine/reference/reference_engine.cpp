@@ -9,6 +9,7 @@
 #include "anemone/base/element.h"
 #include "anemone/engine/engines.h"
 #include "anemone/engine/numerics.h"
+#include "anemone/engine/surface_check.h"
 #include "anemone/mil/evaluate.h"
 #include "anemone/mil/op_def.h"
 #include "anemone/mil/passes/pack_io.h"
@@ -70,8 +71,8 @@ class Executable final : public engine::Executable {
 
   std::unique_ptr<engine::Binding> bind(std::span<Surface* const> inputs,
                                         std::span<Surface* const> outputs) override {
-    check_surfaces(inputs, input_buffers_, "input");
-    check_surfaces(outputs, output_buffers_, "output");
+    engine::check_surfaces(inputs, input_buffers_, "input");
+    engine::check_surfaces(outputs, output_buffers_, "output");
     return std::make_unique<Binding>(*this, inputs, outputs);
   }
 
@@ -120,21 +121,6 @@ class Executable final : public engine::Executable {
         buffer = packed[i].buffer;
       }
       ports.push_back(contiguous_port(function.name_of(values[i]), type, offset, buffer));
-    }
-  }
-
-  static void check_surfaces(std::span<Surface* const> surfaces,
-                             const std::vector<BufferSpec>& buffers, const char* what) {
-    if (surfaces.size() != buffers.size()) {
-      throw Error(fmt::format("{} {} surfaces", surfaces.size(), what), {},
-                  std::to_string(buffers.size()));
-    }
-    for (std::size_t i = 0; i < buffers.size(); ++i) {
-      if (surfaces[i]->bytes() < buffers[i].bytes) {
-        throw Error(
-            fmt::format("a surface of {} bytes for {}", surfaces[i]->bytes(), buffers[i].name), {},
-            fmt::format("{} or more", buffers[i].bytes));
-      }
     }
   }
 
