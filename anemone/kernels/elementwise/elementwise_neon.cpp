@@ -1,0 +1,2 @@
+// elementwise_impl.h for NEON.
+#include "anemone/kernels/elementwise/elementwise_impl.h"
