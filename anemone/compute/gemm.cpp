@@ -223,7 +223,7 @@ void run_task(const Run& run, int number, int worker) {
     if (plan.left_in_task) prepare_left(run, task, block);
     // The left block stays in the L2 cache; a right panel is used for all of it.
     for (std::int64_t n_panel = task.n_begin; n_panel < task.n_end; ++n_panel) {
-      if (plan.right_in_task) {
+      if (plan.right_in_task && block.begin == 0) {
         pack_panel(plan, plan.right, run.right.data, task.item, n_panel, task.right);
       }
       for (std::int64_t m_panel = task.m_begin; m_panel < task.m_end; ++m_panel) {

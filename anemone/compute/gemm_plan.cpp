@@ -68,8 +68,7 @@ void plan_packing(const GemmPlan& plan, GemmPlan::Side& side, bool in_task) {
 // Whether each panel of a variable operand is needed by one task only. `sharers`: tasks of an item
 // that use it.
 bool is_private(const GemmPlan& plan, const GemmPlan::Side& side, std::int64_t sharers) {
-  return !side.operand.constant && sharers == 1 && side.batch == plan.spec.batch &&
-         plan.depth <= plan.depth_block;
+  return !side.operand.constant && sharers == 1 && side.batch == plan.spec.batch;
 }
 
 void plan_grid(GemmPlan& plan) {
@@ -136,9 +135,12 @@ GemmPlan plan_gemm(const GemmSpec& spec, const CpuFeatures& features) {
     plan.right = make_side(plan, spec.b, false, spec.n, false);
   }
   plan_grid(plan);
-  plan.left_in_task = is_private(plan, plan.left, plan.n_tasks) ||
+  const bool one_block = plan.depth <= plan.depth_block;
+  plan.left_in_task = (is_private(plan, plan.left, plan.n_tasks) && one_block) ||
                       (plan.left.operand.constant && plan.left.storage != kernel.panel);
-  plan.right_in_task = is_private(plan, plan.right, plan.m_tasks);
+  // There is room for one whole right panel, so blocks of depth must not come back to another.
+  plan.right_in_task =
+      is_private(plan, plan.right, plan.m_tasks) && (one_block || plan.n_block == 1);
   plan_packing(plan, plan.left, plan.left_in_task);
   plan_packing(plan, plan.right, plan.right_in_task);
 

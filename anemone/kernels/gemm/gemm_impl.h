@@ -213,30 +213,42 @@ ANEMONE_INLINE Float load_residual(const GemmStore& args, int row, int column) {
   }
 }
 
+// The same of neighbours that all exist.
+ANEMONE_INLINE Float load_whole_residual(const GemmStore& args, int row, int column) {
+  const std::ptrdiff_t offset = row * args.residual_row_stride + column;
+  switch (args.residual_type) {
+    case DType::fp16:
+      return load_vector(static_cast<const f16*>(args.residual) + offset);
+    case DType::bf16:
+      return load_vector(static_cast<const bf16*>(args.residual) + offset);
+    default:
+      return load_vector(static_cast<const float*>(args.residual) + offset);
+  }
+}
+
+// `args` is a copy, so that the compiler knows that storing to C does not change it.
 template <class T>
-ANEMONE_INLINE void store_typed(const GemmStore& args, int first, int end) {
-  const bool reads = args.beta != 0 || args.residual != nullptr;
+ANEMONE_INLINE void store_typed(const GemmStore args, int first, int end) {
+  const bool has_residual = args.residual != nullptr;
+  const bool adjacent =
+      args.column_stride == 1 && (!has_residual || args.residual_column_stride == 1);
   for (int row = first; row < end; ++row) {
     const float* from = args.tile + row * args.tile_stride;
     T* to = static_cast<T*>(args.c) + row * args.row_stride;
     int column = 0;
-    if (args.column_stride == 1 && !reads) {
-      for (; column + kLanes <= args.columns; column += kLanes)
-        store_vector(to + column, mul(load(from + column), broadcast(args.alpha)));
+    for (; adjacent && column + kLanes <= args.columns; column += kLanes) {
+      Float x = mul(load(from + column), broadcast(args.alpha));
+      if (args.beta != 0) x = fma(broadcast(args.beta), load_vector(to + column), x);
+      if (has_residual) x = add(x, load_whole_residual(args, row, column));
+      store_vector(to + column, x);
     }
     for (; column < args.columns; column += kLanes) {
-      const int n = args.columns - column;
+      const std::ptrdiff_t n = args.columns - column;
       T* at = to + column * args.column_stride;
       Float x = mul(load(from + column), broadcast(args.alpha));
-      if (args.beta != 0) {
-        x = fma(broadcast(args.beta), load_some<T>(at, args.column_stride, n), x);
-      }
-      if (args.residual != nullptr) x = add(x, load_residual(args, row, column));
-      if (n >= kLanes && args.column_stride == 1) {
-        store_vector(at, x);
-      } else {
-        store_vector(at, args.column_stride, n, x);
-      }
+      if (args.beta != 0) x = fma(broadcast(args.beta), load_some<T>(at, args.column_stride, n), x);
+      if (has_residual) x = add(x, load_residual(args, row, column));
+      store_vector(at, args.column_stride, n < kLanes ? n : kLanes, x);
     }
   }
 }
