@@ -122,6 +122,8 @@ class Evaluation {
     const double terms = def.terms == nullptr ? 1 : static_cast<double>(def.terms(context));
     double per_magnitude = def.tolerance.sums * epsilon(DType::fp32) * terms;
     if (product && options_.bf16_products) per_magnitude += 2.01 * std::ldexp(1, -9);
+    if (product && options_.split_products && dtype == DType::fp16)
+      per_magnitude += std::ldexp(1, -16);
     for (std::size_t i = 0; i < y.size(); ++i) {
       most[i] = def.tolerance.ulps * epsilon(dtype) * std::fabs(y[i]) +
                 per_magnitude * magnitude[i] + smallest(dtype);

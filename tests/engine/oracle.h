@@ -14,6 +14,8 @@ namespace anemone::test {
 
 struct OracleOptions {
   bool bf16_products = false;  // operands of matrix products are rounded to bf16
+  // Of fp16 products the last 2^-16 of each may be missing: operands are sums of two bf16 numbers.
+  bool split_products = false;
   int samples = 16;
 };
 

@@ -65,7 +65,7 @@ void check_model(std::string_view partition, const nn::ModelConfig& config,
   oracle.bf16_products = products == engine::ProductPrecision::bf16;
   for (const KernelCase& kernel : kernel_cases(graph, step.tensors)) {
     const mil::Function& function = kernel.kernel->program.main();
-    const Expected expected = expect(function, kernel.inputs, constants, oracle);
+    const CpuExpected expected(function, kernel.inputs, constants, oracle);
     for (const CpuSetup& setup : setups) {
       for (const bool packed : {false, true}) {
         if (packed && kernel.kernel->host) continue;  // glue has ports of several kinds
@@ -75,7 +75,7 @@ void check_model(std::string_view partition, const nn::ModelConfig& config,
         options.products = products;
         options.pack_io = packed;
         const auto actual = run_on_engine(*setup.engine, function, kernel.inputs, options);
-        expect_close(actual, expected,
+        expect_close(actual, expected.of(setup),
                      options.name + (packed ? ", packed, on " : " on ") + setup.name);
       }
     }

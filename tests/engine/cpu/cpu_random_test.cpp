@@ -15,10 +15,10 @@ void check_program(mil::RandomProgram& random, const std::vector<CpuSetup>& setu
   const mil::TensorMap<double> inputs = random.inputs();
   const mil::Program program = random.finish();
   mil::ConstantSource constants;
-  const Expected expected = expect(program.main(), inputs, constants);
+  const CpuExpected expected(program.main(), inputs, constants);
   for (const CpuSetup& setup : setups) {
     const auto actual = run_on_engine(*setup.engine, program.main(), inputs, {});
-    expect_close(actual, expected, what + " on " + setup.name);
+    expect_close(actual, expected.of(setup), what + " on " + setup.name);
   }
 }
 

@@ -53,7 +53,7 @@ TEST(CpuVectorProducts, AgreeWithTheOracle) {
   for (const DType dtype : {DType::fp16, DType::fp32}) {
     OnePosition one(dtype);
     mil::ConstantSource constants(&one.store);
-    const Expected expected = expect(one.program.main(), one.inputs, constants);
+    const CpuExpected expected(one.program.main(), one.inputs, constants);
     engine::CompileOptions options;
     options.weights = &one.store;
     for (const CpuSetup& setup : cpu_setups()) {
@@ -65,8 +65,8 @@ TEST(CpuVectorProducts, AgreeWithTheOracle) {
       EXPECT_NE(text.find(type + " 40x16 batch=6"), std::string::npos) << text;
       EXPECT_NE(text.find(type + " 16x40 batch=6"), std::string::npos) << text;
       EXPECT_EQ(text.find("gemm"), std::string::npos) << text;
-      expect_close(run_on_engine(*setup.engine, one.program.main(), one.inputs, options), expected,
-                   setup.name);
+      expect_close(run_on_engine(*setup.engine, one.program.main(), one.inputs, options),
+                   expected.of(setup), setup.name);
     }
   }
 }

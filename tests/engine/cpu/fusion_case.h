@@ -44,17 +44,18 @@ class FusionCase {
     mil::ConstantSource constants(nullptr, options.model_directory);
     OracleOptions oracle;
     oracle.bf16_products = options.products == engine::ProductPrecision::bf16;
-    const Expected expected = expect(program_.main(), inputs_, constants, oracle);
+    const CpuExpected expected(program_.main(), inputs_, constants, oracle);
     for (const CpuSetup& setup : cpu_setups()) {
-      expect_close(run_on_engine(*setup.engine, program_.main(), inputs_, options), expected,
-                   setup.name);
+      expect_close(run_on_engine(*setup.engine, program_.main(), inputs_, options),
+                   expected.of(setup), setup.name);
     }
     cpu::CpuEngineOptions plain;
     plain.engine.threads = 1;
     for (const cpu::Fusion* fusion : cpu::fusions())
       plain.disabled_fusions.emplace_back(fusion->name);
-    const auto unfused = cpu::make_engine(plain);
-    expect_close(run_on_engine(*unfused, program_.main(), inputs_, options), expected, "not fused");
+    const CpuSetup unfused{"not fused", cpu::make_engine(plain), plain.features.has(Isa::amx)};
+    expect_close(run_on_engine(*unfused.engine, program_.main(), inputs_, options),
+                 expected.of(unfused), unfused.name);
     return cpu_engine(isas_here().back(), 2)->compile(program_.main(), options)->explain();
   }
 
