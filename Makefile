@@ -15,8 +15,9 @@ build: setup  ## build the program: build/release/anemone
 	@cmake --preset release >/dev/null
 	@cmake --build --preset release --target anemone --parallel $(JOBS)
 
-train: build  ## build, then train the default layer; more flags: make train ARGS="--steps 50"
+train: build  ## build, then train the default layer, and a small language model (flags for both: ARGS="--steps 50")
 	build/release/anemone train --config configs/layer.toml --partition six $(ARGS)
+	build/release/anemone train --config configs/tiny.toml $(or $(ARGS),--steps 3200 --set train.validate_every=100)
 
 test: setup  ## all checks: format, both compilers, unit tests, sanitizers, structure
 	@JOBS=$(JOBS) scripts/test

@@ -25,9 +25,11 @@ std::string duration(double seconds) {
 ProgressDisplay::ProgressDisplay() : terminal_(isatty(STDOUT_FILENO) == 1), next_(Clock::now()) {}
 
 void ProgressDisplay::update(const train::Progress& p) {
-  line_ = fmt::format("step {}/{} | update {} | loss {} | scale {:g} | {:.2f} ms/step | ETA {}",
+  const std::string tokens =
+      p.tokens_per_second > 0 ? fmt::format(" | {:.0f} tokens/s", p.tokens_per_second) : "";
+  line_ = fmt::format("step {}/{} | update {} | loss {} | scale {:g} | {:.2f} ms/step{} | ETA {}",
                       p.step, p.steps, p.update, train::loss_text(p.loss), p.loss_scale,
-                      p.ms_per_step, duration(p.seconds_left));
+                      p.ms_per_step, tokens, duration(p.seconds_left));
   shown_ = false;
   if (Clock::now() < next_ && p.step != p.steps) return;
   draw();

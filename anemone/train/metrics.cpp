@@ -83,12 +83,14 @@ void MetricsLog::step(const StepRecord& record) {
 void MetricsLog::update(const UpdateRecord& record) {
   const std::string skipped =
       record.skipped.empty() ? "" : R"("skipped":)" + nlohmann::json(record.skipped).dump() + ",";
+  const std::string tokens =
+      record.tokens == 0 ? "" : fmt::format(R"("tokens":{},)", record.tokens);
   line(fmt::format(
       R"({{"type":"update","update":{},"step":{},"accumulated":{},"loss":{},"grad_norm":{},)"
-      R"("learning_rate":{},"loss_scale":{},{}{}}})",
+      R"("learning_rate":{},"loss_scale":{},{}{}{}}})",
       record.update, record.step, record.accumulated, json_number(record.loss),
       json_number(record.grad_norm), json_number(record.learning_rate),
-      json_number(record.loss_scale), skipped, times_json(record.times)));
+      json_number(record.loss_scale), tokens, skipped, times_json(record.times)));
 }
 
 void MetricsLog::line(const std::string& json_object) {

@@ -35,8 +35,9 @@ struct UpdateRecord {
   std::uint64_t update = 0;  // 0-based
   std::uint64_t step = 0;    // the last micro-step that went into it
   std::uint64_t accumulated = 0;
-  double loss = 0;       // mean over its steps
-  double grad_norm = 0;  // global, unscaled
+  double loss = 0;           // mean over its steps
+  double grad_norm = 0;      // global, unscaled
+  std::uint64_t tokens = 0;  // trained on so far, this update's included; 0 for layers alone
   double learning_rate = 0;
   double loss_scale = 1;
   std::string skipped;      // why the update was discarded; empty = applied

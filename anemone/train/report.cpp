@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <vector>
 
@@ -87,6 +88,7 @@ void summarize_metrics(const std::filesystem::path& metrics, Report& report) {
       add(sum, times_of(line));
     } else if (type == "validation") {
       report.last_validation_loss = number(line, "loss");
+      if (line.contains("bits_per_byte")) report.bits_per_byte = number(line, "bits_per_byte");
       if (!report.first_validation_loss) report.first_validation_loss = report.last_validation_loss;
     }
   }
@@ -104,27 +106,48 @@ void compute_rates(Report& report) {
     report.engine_tflops = engine_flops / (report.mean_times.engine * 1e-3) / 1e12;
   if (report.train_seconds > 0)
     report.total_tflops = report.executed_flops * steps / report.train_seconds / 1e12;
+  const double spent = report.train_seconds + report.compile_seconds;
+  if (spent > 0) report.tokens_per_second = static_cast<double>(report.tokens) / spent;
   if (report.peak_tflops > 0) report.utilization = report.total_tflops / report.peak_tflops;
 }
+
+namespace {
+
+using Line = std::function<void(const char* name, const std::string& value)>;
+
+void losses_text(const Report& r, const Line& line) {
+  const bool tokens = r.tokens > 0;
+  line("loss",
+       loss_text(r.first_loss) + " -> " + loss_text(r.last_loss) + (tokens ? " nats a token" : ""));
+  if (!std::isfinite(r.last_loss))
+    line("", "the run diverged: try a lower train.learning_rate, or train.grad_clip");
+  if (r.first_validation_loss && r.last_validation_loss) {
+    std::string text =
+        loss_text(*r.first_validation_loss) + " -> " + loss_text(*r.last_validation_loss);
+    if (tokens) text += fmt::format(": perplexity {:.2f}", std::exp(*r.last_validation_loss));
+    if (r.bits_per_byte) text += fmt::format(", {:.3f} bits a byte", *r.bits_per_byte);
+    line("validation", text);
+  }
+  if (tokens)
+    line("tokens", fmt::format("{:.3f} M; {:.0f} a second over steps and updates",
+                               static_cast<double>(r.tokens) / 1e6, r.tokens_per_second));
+}
+
+}  // namespace
 
 std::string to_text(const Report& r) {
   const double steps = std::max(1.0, static_cast<double>(r.steps));
   const double rest = r.wall_seconds - r.train_seconds - r.compile_seconds - r.checkpoint_seconds;
   std::string text;
-  const auto line = [&](const char* name, const std::string& value) {
+  const Line line = [&](const char* name, const std::string& value) {
     text += fmt::format("  {:<14}{}\n", name, value);
   };
   text += "Report\n";
-  line("steps",
-       fmt::format(
-           "{} in {}{}", r.steps, counted(r.updates, "update"),
-           r.skipped_updates == 0 ? "" : fmt::format(", {} of them discarded", r.skipped_updates)));
-  line("loss", loss_text(r.first_loss) + " -> " + loss_text(r.last_loss));
-  if (!std::isfinite(r.last_loss))
-    line("", "the run diverged: try a lower train.learning_rate, or train.grad_clip");
-  if (r.first_validation_loss && r.last_validation_loss)
-    line("validation",
-         loss_text(*r.first_validation_loss) + " -> " + loss_text(*r.last_validation_loss));
+  std::string steps_text = fmt::format("{} in {}", r.steps, counted(r.updates, "update"));
+  if (r.skipped_updates > 0) steps_text += fmt::format(", {} of them discarded", r.skipped_updates);
+  if (r.rollbacks > 0) steps_text += ", " + counted(r.rollbacks, "rollback");
+  line("steps", steps_text);
+  losses_text(r, line);
   line("wall", fmt::format("{:.2f} s{}", r.wall_seconds,
                            r.restarts == 0 ? "" : fmt::format(", {} restarts", r.restarts)));
   line("  train",
@@ -171,6 +194,14 @@ std::string to_json(const Report& r) {
   json["last_loss"] = json_loss(r.last_loss);
   json["first_validation_loss"] = json_loss(r.first_validation_loss);
   json["last_validation_loss"] = json_loss(r.last_validation_loss);
+  json["rollbacks"] = r.rollbacks;
+  if (r.tokens > 0) {
+    json["tokens"] = r.tokens;
+    json["tokens_per_second"] = r.tokens_per_second;
+    json["perplexity"] =
+        r.last_validation_loss ? json_loss(std::exp(*r.last_validation_loss)) : json_loss({});
+    json["bits_per_byte"] = json_loss(r.bits_per_byte);
+  }
   json["wall_seconds"] = r.wall_seconds;
   json["train_seconds"] = r.train_seconds;
   json["compile_seconds"] = r.compile_seconds;

@@ -17,6 +17,9 @@ struct Report {
                 skipped_updates = 0;  // whole run, earlier processes included
   double first_loss = 0, last_loss = 0;
   std::optional<double> first_validation_loss, last_validation_loss;  // with held-out samples
+  std::uint64_t rollbacks = 0;
+  std::uint64_t tokens = 0;             // trained on, of a language model
+  std::optional<double> bits_per_byte;  // at the last validation
   // Wall = train + compile + checkpoint + the rest (start-up, data, validation).
   double wall_seconds = 0, train_seconds = 0, compile_seconds = 0, checkpoint_seconds = 0;
   std::uint64_t compiles = 0, restarts = 0;
@@ -26,6 +29,7 @@ struct Report {
   double executed_flops = 0;  // per step, causal half skipped where the engine does
   double engine_tflops = 0, total_tflops = 0;  // sustained, of what is executed
   double peak_tflops = 0;                      // measured on this machine at start
+  double tokens_per_second = 0;                // over steps and updates
   double utilization = 0;                      // total_tflops over the peak
   std::int64_t parameters = 0;
   std::size_t parameter_bytes = 0, surface_bytes = 0, engine_bytes = 0, peak_memory_bytes = 0;

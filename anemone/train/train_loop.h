@@ -46,6 +46,7 @@ class TrainLoop {
 
   void follow_up();  // what an update made due
   void validate();
+  void log_validation(double loss, const TextMeasure::Amount& text, double milliseconds);
   void note_best(double loss);
 
   Session& s_;
@@ -53,6 +54,7 @@ class TrainLoop {
   std::uint64_t start_step_;
   Clock::time_point start_ = Clock::now();
   Clock::time_point saved_at_ = Clock::now();
+  double spent_before_ = 0;  // seconds of training, by the processes before
   bool ended_ = false;
   bool rolled_back_ = false;  // by the last update
   TrainResult result_;

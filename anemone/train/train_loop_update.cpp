@@ -56,6 +56,7 @@ void TrainLoop::update() {
   record.loss = state.loss_sum / static_cast<double>(state.accumulated);
   record.learning_rate = learning_rate(config_, state.adam_t);
   record.loss_scale = state.loss_scale.scale;
+  record.tokens = s_.tokens_of(state.step);
   if (const Status status = s_.runner->finish_gradients(); !status.ok()) {
     end(Outcome::failed, status.message);
     return;

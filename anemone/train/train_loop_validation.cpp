@@ -6,6 +6,7 @@
 #include "anemone/base/counted.h"
 #include "anemone/train/json_number.h"
 #include "anemone/train/mean_loss.h"
+#include "anemone/train/report.h"
 #include "anemone/train/train_loop.h"
 
 namespace anemone::train {
@@ -17,6 +18,7 @@ void TrainLoop::follow_up() {
 void TrainLoop::validate() {
   const Clock::time_point start = Clock::now();
   MeanLoss loss_sum;
+  TextMeasure::Amount text;
   for (std::int64_t index = 0; index < s_.data->held_out(); ++index) {
     // What is due stays due: it is done again after the resume.
     if (s_.signal() != 0 && must_stop()) return;
@@ -27,16 +29,35 @@ void TrainLoop::validate() {
       return;
     }
     loss_sum.add(step);
+    if (!s_.text_measure) continue;
+    const TextMeasure::Amount amount = s_.text_measure->of(s_.sample);
+    text.tokens += amount.tokens;
+    text.bytes += amount.bytes;
   }
   s_.state.validation_due = false;
   const double loss = loss_sum.mean();
-  s_.metrics->line(
-      fmt::format(R"({{"type":"validation","step":{},"update":{},"samples":{},"loss":{},"ms":{}}})",
-                  s_.state.step, s_.state.update, s_.data->held_out(), json_number(loss),
-                  json_number(1e3 * seconds_since(start))));
+  log_validation(loss, text, 1e3 * seconds_since(start));
   note_best(loss);
-  s_.message(
-      fmt::format("validation loss {:.8f} after {}", loss, counted(s_.state.update, "update")));
+}
+
+void TrainLoop::log_validation(double loss, const TextMeasure::Amount& text, double milliseconds) {
+  std::string of_text, said;
+  if (text.tokens > 0) {
+    of_text =
+        fmt::format(R"("tokens":{},"perplexity":{},)", text.tokens, json_number(std::exp(loss)));
+    said = fmt::format(", perplexity {:.2f}", std::exp(loss));
+  }
+  if (text.bytes > 0) {
+    const double bits = bits_per_byte(loss, text);
+    of_text += fmt::format(R"("bytes":{},"bits_per_byte":{},)", text.bytes, json_number(bits));
+    said += fmt::format(", {:.3f} bits a byte", bits);
+  }
+  s_.metrics->line(fmt::format(
+      R"({{"type":"validation","step":{},"update":{},"samples":{},"loss":{},{}"ms":{}}})",
+      s_.state.step, s_.state.update, s_.data->held_out(), json_number(loss), of_text,
+      json_number(milliseconds)));
+  s_.message(fmt::format("validation loss {}{} after {}", loss_text(loss), said,
+                         counted(s_.state.update, "update")));
 }
 
 // Of trained weights: those a run begins with are no result.

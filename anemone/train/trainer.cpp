@@ -3,15 +3,20 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
+#include <span>
 #include <utility>
 
 #include "anemone/base/counted.h"
 #include "anemone/base/file.h"
+#include "anemone/train/plot.h"
 #include "anemone/train/train_loop.h"
 
 namespace anemone::train {
 TrainLoop::TrainLoop(Session& session)
-    : s_(session), config_(session.config.train), start_step_(session.state.step) {}
+    : s_(session), config_(session.config.train), start_step_(session.state.step) {
+  spent_before_ = s_.state.train_seconds + s_.state.compile_seconds;
+}
 
 TrainResult TrainLoop::run() {
   if (s_.state.step == 0 && s_.data->held_out() > 0)
@@ -19,6 +24,7 @@ TrainResult TrainLoop::run() {
   else
     follow_up();
   if (!ended_ && s_.state.step > 0) checkpoint_if_due();
+  start_ = Clock::now();
   while (!ended_ && s_.state.step < total_steps()) {
     if (must_stop()) break;
     micro_step();
@@ -105,11 +111,31 @@ void TrainLoop::report_progress(double loss, double milliseconds) {
   progress.loss = loss;
   progress.loss_scale = s_.state.loss_scale.scale;
   progress.ms_per_step = milliseconds;
-  const auto done = static_cast<double>(s_.state.step - start_step_);
+  // A rollback may lead to before this process's first step.
+  const std::uint64_t steps = s_.state.step > start_step_ ? s_.state.step - start_step_ : 1;
+  const double spent = s_.state.train_seconds + s_.state.compile_seconds - spent_before_;
+  if (spent > 0) progress.tokens_per_second = static_cast<double>(s_.tokens_of(steps)) / spent;
+  const auto done = static_cast<double>(steps);
   const auto left = static_cast<double>(total_steps() - s_.state.step);
   progress.seconds_left = seconds_since(start_) / done * left;
   s_.options.on_progress(progress);
 }
+
+namespace {
+
+// RUN/loss.svg; a picture less is no reason to fail.
+void draw_losses(const Session& session) {
+  const std::filesystem::path run = session.directory->path();
+  try {
+    const std::string svg = to_svg(loss_chart(std::span(&run, 1)));
+    const Status status = write_file_atomically(run / "loss.svg", svg);
+    if (!status.ok()) session.message("loss.svg could not be written: " + status.message);
+  } catch (const Error& error) {
+    session.message(std::string("loss.svg could not be drawn: ") + error.what());
+  }
+}
+
+}  // namespace
 
 TrainResult train(const TrainerOptions& options) {
   Session session(options);
@@ -130,6 +156,7 @@ TrainResult train(const TrainerOptions& options) {
     const Status status =
         write_file_atomically(session.directory->report_path(), to_json(result.report));
     if (!status.ok()) session.message("report.json could not be written: " + status.message);
+    draw_losses(session);
   }
   if (result.outcome == Outcome::out_of_compiles) session.directory->keep_for_exec();
   return result;

@@ -30,8 +30,9 @@ struct Progress {
   std::uint64_t update = 0;
   double loss = 0;
   double loss_scale = 1;
-  double ms_per_step = 0;   // of the last step
-  double seconds_left = 0;  // estimate, updates and compiles included
+  double tokens_per_second = 0;  // over steps and updates of this process; 0 for layers alone
+  double ms_per_step = 0;        // of the last step
+  double seconds_left = 0;       // estimate, updates and compiles included
 };
 
 struct TrainerOptions {

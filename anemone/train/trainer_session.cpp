@@ -96,6 +96,7 @@ void Session::prepare() {
   check_compile_limit(graph);
   parameters = std::make_unique<ParameterList>(graph);
   data = make_data_source(config, *host_engine, [this] { throw_if_stopped(); });
+  if (config.model.is_language_model()) text_measure = std::make_unique<TextMeasure>(config);
   peak = options.peak != nullptr ? *options.peak : compute::measure_peak(*pool);
   throw_if_stopped();
   if (loaded)
@@ -230,6 +231,11 @@ void Session::open_metrics(bool resumed) {
 
 void Session::clear_gradients() { compute::fill_zero(*pool, parameters->gradients()); }
 
+std::uint64_t Session::tokens_of(std::uint64_t steps) const {
+  if (!config.model.is_language_model()) return 0;
+  return steps * static_cast<std::uint64_t>(config.model.seq * config.model.batch);
+}
+
 std::map<std::string, std::string> Session::environment() const {
   return {{"engine", std::string(engine->name())},
           {"numerics", config.engine.numerics},
@@ -264,6 +270,8 @@ Report Session::make_report() const {
   report.compile_seconds = state.compile_seconds;
   report.checkpoint_seconds = state.checkpoint_seconds;
   report.compiles = state.compiles;
+  report.rollbacks = state.rollbacks;
+  report.tokens = tokens_of(state.step);
   report.restarts = state.restarts;
   report.flops = nn::step_flops(config.model, /*causal=*/false);
   report.executed_flops = runner->executed_flops();

@@ -16,6 +16,7 @@
 #include "anemone/train/parameters.h"
 #include "anemone/train/run_directory.h"
 #include "anemone/train/step_runner.h"
+#include "anemone/train/text_measure.h"
 #include "anemone/train/trainer.h"
 #include "anemone/train/trainer_state.h"
 
@@ -47,6 +48,7 @@ struct Session {
   Status go_back();
   std::string describe_saved() const;  // "the checkpoint of step 100"
   void clear_gradients();
+  std::uint64_t tokens_of(std::uint64_t steps) const;  // 0 for layers alone
   Report make_report() const;
   void message(const std::string& text) const {
     if (options.on_message) options.on_message(text);
@@ -76,6 +78,7 @@ struct Session {
   compute::Peak peak;
   std::unique_ptr<ParameterList> parameters;
   std::unique_ptr<DataSource> data;
+  std::unique_ptr<TextMeasure> text_measure;  // of a language model
   std::unique_ptr<StepRunner> runner;
   std::unique_ptr<MetricsLog> metrics;
   Sample sample;
