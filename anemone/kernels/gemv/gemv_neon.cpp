@@ -1,0 +1,2 @@
+// gemv_impl.h for NEON.
+#include "anemone/kernels/gemv/gemv_impl.h"
