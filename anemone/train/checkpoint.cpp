@@ -215,6 +215,14 @@ std::optional<LoadedCheckpoint> CheckpointStore::load_marked(Mark mark) const {
   return load(directory_ / found->name);
 }
 
+Status CheckpointStore::return_to(std::uint64_t step) {
+  Status status = restore_replaced(directory_);
+  if (status.ok())
+    status = write_file_atomically(directory_ / kLatestFile, checkpoint_name(step) + "\n");
+  if (status.ok()) remove_superseded(step);
+  return status;
+}
+
 LoadedCheckpoint CheckpointStore::load(const fs::path& directory) {
   const auto refuse = [&](const Error& error) -> Error {
     return Error(fmt::format("cannot use this checkpoint: {}", error.what()), directory.string());

@@ -59,6 +59,8 @@ class CheckpointStore {
   std::optional<LoadedCheckpoint> load_marked(Mark mark) const;
   // Gives a mark to the checkpoint of a step; takes it away where there is no such checkpoint.
   Status set_mark(Mark mark, std::uint64_t step);
+  // Gives up what follows the checkpoint of a step: LATEST names it, and those of later steps go.
+  Status return_to(std::uint64_t step);
   // One given directory (export --checkpoint, --init); throws Error with the reason.
   static LoadedCheckpoint load(const std::filesystem::path& directory);
 

@@ -30,6 +30,7 @@ class TrainLoop {
   void micro_step();
   void report_progress(double loss, double milliseconds);
   void checkpoint_if_due();
+  void save_or_go_on();
   bool save_or_fail();
 
   void update();

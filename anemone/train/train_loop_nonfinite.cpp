@@ -63,6 +63,8 @@ void TrainLoop::roll_back(const UpdateRecord& record) {
       fmt::format("{}: back to the checkpoint of step {}; the data goes on behind step {} "
                   "(rollback {} of {} in a row)",
                   why, s_.state.step, from, s_.state.rollbacks_in_row, most));
+  // So that a kill from here on loses neither the rollback nor its line in the log.
+  save_or_go_on();
   double milliseconds = 0;
   if (compile_weights(milliseconds)) s_.state.compile_seconds += milliseconds / 1e3;
 }

@@ -80,12 +80,16 @@ void TrainLoop::micro_step() {
 }
 
 void TrainLoop::checkpoint_if_due() {
-  if (std::exchange(rolled_back_, false)) return;  // that checkpoint is there already
+  if (std::exchange(rolled_back_, false)) return;  // it saved that state
   const bool rollback_point = s_.is_rollback_point();
   const bool by_time =
       config_.checkpoint_minutes > 0 && seconds_since(saved_at_) >= config_.checkpoint_minutes * 60;
   if ((!rollback_point && !by_time) || s_.is_saved()) return;
   if (rollback_point) s_.state.rollbacks_in_row = 0;
+  save_or_go_on();
+}
+
+void TrainLoop::save_or_go_on() {
   saved_at_ = Clock::now();
   const Status status = s_.save();
   if (!status.ok())

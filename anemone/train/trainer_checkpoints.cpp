@@ -100,6 +100,7 @@ Status Session::go_back() {
     if (Status status = runner->finish_gradients(); !status.ok()) return status;
     TrainerState then =
         parse_trainer_state(loaded->state_json, (loaded->directory / "state.json").string());
+    const Saved there = saved_of(then);
     then.data_offset = state.step + state.data_offset - then.step;
     then.rollbacks = state.rollbacks + 1;
     then.rollbacks_in_row = state.rollbacks_in_row + 1;
@@ -117,10 +118,14 @@ Status Session::go_back() {
     parameters->load(loaded->tensors, /*with_gradient=*/then.accumulated > 0);
     if (then.accumulated == 0) clear_gradients();
     state = std::move(then);
+    saved = there;
   } catch (const Error& error) {
     return Status::failure(error.what());
   }
-  if (const Status status = metrics->cut_back(state.metrics_offset); !status.ok())
+  // First LATEST, then the log: no checkpoint that a resume would load may lie beyond its end.
+  Status status = checkpoints->return_to(state.step);
+  if (status.ok()) status = metrics->cut_back(state.metrics_offset);
+  if (!status.ok())
     message("the lines of the steps given up stay in the metrics: " + status.message);
   return {};
 }

@@ -115,6 +115,18 @@ TEST(Checkpoint, KeepsTheBestApartFromTheNewest) {
   EXPECT_FALSE(store.load_marked(Mark::best).has_value());
 }
 
+TEST(Checkpoint, ReturningGivesUpWhatFollows) {
+  const test::TemporaryDirectory run;
+  CheckpointStore store(run.path(), 2);
+  const fs::path checkpoints = run.path() / "checkpoints";
+  ASSERT_EQ(save_marked(store, 10, {Mark::good}).message, "");
+  for (const std::uint64_t step : {20, 30}) ASSERT_EQ(save_marked(store, step, {}).message, "");
+  fs::rename(checkpoints / "step-00000010", checkpoints / "step-00000010.old");  // a crash
+  ASSERT_EQ(store.return_to(10).message, "");
+  EXPECT_EQ(names_in(checkpoints), (Names{"GOOD", "LATEST", "step-00000010"}));
+  EXPECT_EQ(SampleCheckpoint(10).difference(*store.load_latest()), "");
+}
+
 TEST(Checkpoint, MarksAreSetAndTakenAway) {
   const test::TemporaryDirectory run;
   CheckpointStore store(run.path(), 2);

@@ -124,7 +124,7 @@ TEST_F(NonFinite, TooManyRollbacksInARowStop) {
   const train::TrainResult result = run.run();
   EXPECT_EQ(result.outcome, Outcome::failed);
   EXPECT_NE(result.message.find("3 rollbacks in a row"), std::string::npos) << result.message;
-  EXPECT_EQ(run.lines("rollback").size(), 1U);  // each cuts the log back to the checkpoint
+  EXPECT_EQ(run.lines("rollback").size(), 3U);
   EXPECT_EQ(result.step, 6U);
   // A checkpoint in between begins the count anew.
   FakeEngine other(*engine);
@@ -190,6 +190,33 @@ TEST_F(NonFinite, ARunWithARollbackResumesBitForBit) {
         },
         whole);
   }
+}
+
+// The checkpoint of a signal, after the one to go back to, is given up by the rollback; a process
+// that is killed behind it goes on from the rollback, with its log.
+TEST_F(NonFinite, AKillAfterARollbackLosesNothing) {
+  spoil(fake);
+  RunCase whole(job("rollback"));
+  whole.options.engine = &fake;
+  ASSERT_EQ(whole.run().outcome, Outcome::finished);
+  FakeEngine before(*engine);
+  spoil(before);
+  RunCase run(job("rollback"));
+  run.options.engine = &before;
+  ASSERT_EQ(run.run_until(8, /*resume=*/false).outcome, Outcome::interrupted);
+  struct Killed {};
+  run.options.engine = engine.get();
+  run.options.on_progress = [&](const train::Progress& progress) {
+    if (progress.step == 7) throw Killed();
+  };
+  ASSERT_THROW(run.resume(), Killed);
+  ASSERT_TRUE(run.said("back to the checkpoint of step 6"));
+  run.options.on_progress = nullptr;
+  ASSERT_EQ(run.resume().outcome, Outcome::finished);
+  EXPECT_FALSE(run.said("are lost"));
+  const auto differences = train::compare_metrics(run.metrics(), whole.metrics());
+  EXPECT_TRUE(differences.empty()) << differences.front();
+  EXPECT_EQ(run.weights(), whole.weights());
 }
 
 TEST(BestCheckpoint, IsTheOneWithTheLowestValidationLoss) {
