@@ -12,7 +12,8 @@ namespace anemone::train {
 namespace {
 
 Session::Saved saved_of(const TrainerState& state) {
-  return {state.step, state.update, state.validation_due, state.data_offset};
+  return {state.step,        state.update,    state.validation_due,
+          state.data_offset, state.best_loss, state.best_step};
 }
 
 }  // namespace
@@ -73,7 +74,13 @@ Status Session::save() {
   if (is_rollback_point()) contents.marks.push_back(Mark::good);
   const Status status = checkpoints->save(contents);
   state.checkpoint_seconds += seconds_since(start);
-  if (status.ok()) saved = saved_of(state);
+  if (status.ok()) {
+    saved = saved_of(state);
+  } else if (has_best_here()) {
+    // Weights that are not kept are no best ones: those before stay that, and their checkpoint.
+    state.best_loss = saved.best_loss;
+    state.best_step = saved.best_step;
+  }
   return status;
 }
 

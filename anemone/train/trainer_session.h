@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -63,6 +64,8 @@ struct Session {
     std::uint64_t step = 0, update = 0;
     bool validation_due = false;
     std::uint64_t data_offset = 0;
+    double best_loss = std::numeric_limits<double>::infinity();
+    std::uint64_t best_step = 0;
     bool operator==(const Saved&) const = default;
   } saved;                 // the newest checkpoint; step 0 = none
   double wall_before = 0;  // seconds, by the processes before

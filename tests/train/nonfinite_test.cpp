@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include <cmath>
+#include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
 
@@ -247,6 +248,37 @@ TEST(BestCheckpoint, ANameLostIsCorrectedOnResume) {
   std::filesystem::remove(file);
   ASSERT_EQ(run.resume().outcome, Outcome::finished);
   EXPECT_EQ(store.load_marked(train::Mark::best)->directory, best);
+}
+
+TEST(BestCheckpoint, StaysWhereABetterOneCannotBeSaved) {
+  RunCase run({"train.checkpoint_steps=1"});
+  std::filesystem::path checkpoints, aside;
+  std::uint64_t done = 0;
+  run.options.on_progress = [&](const train::Progress& progress) {
+    done = progress.step;
+    if (done != 12) return;  // the second validation follows; its checkpoint will fail
+    checkpoints = run.options.out / "checkpoints";
+    aside = run.options.out / "aside";
+    std::filesystem::rename(checkpoints, aside);
+    std::ofstream(checkpoints) << "no folder";
+  };
+  run.options.pending_signal = [&] {
+    if (done == 12 && run.said("the checkpoint of step 12 failed") &&
+        std::filesystem::exists(aside)) {
+      std::filesystem::remove(checkpoints);
+      std::filesystem::rename(aside, checkpoints);
+    }
+    return done >= 13 ? SIGINT : 0;
+  };
+  ASSERT_EQ(run.run().outcome, Outcome::interrupted);
+  ASSERT_TRUE(run.said("the checkpoint of step 12 failed"));
+  const auto losses = run.lines("validation");
+  ASSERT_EQ(losses.size(), 3U);  // of the initial weights, at step 6 and at step 12
+  ASSERT_LT(Json::parse(losses[2]).at("loss"), Json::parse(losses[1]).at("loss"));
+  ASSERT_EQ(run.run_until(14, /*resume=*/true).outcome, Outcome::interrupted);
+  const auto best = train::CheckpointStore(run.options.out, 3).load_marked(train::Mark::best);
+  ASSERT_TRUE(best.has_value());
+  EXPECT_EQ(best->directory.filename(), "step-00000006");
 }
 
 TEST(BestCheckpoint, InitialWeightsMayBeARunsBest) {
