@@ -36,6 +36,7 @@ class TrainLoop {
   void update();
   void take_gradient(UpdateRecord& record);
   void give_new_weights(UpdateRecord& record);
+  bool compiles_are_left();  // for one set of weights; ends the process if not
   bool compile_weights(double& milliseconds);
 
   void note_non_finite();

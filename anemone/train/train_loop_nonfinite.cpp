@@ -65,6 +65,10 @@ void TrainLoop::roll_back(const UpdateRecord& record) {
                   why, s_.state.step, from, s_.state.rollbacks_in_row, most));
   // So that a kill from here on loses neither the rollback nor its line in the log.
   save_or_go_on();
+  if (!compiles_are_left()) {
+    if (!s_.is_saved()) save_or_fail();
+    return;
+  }
   double milliseconds = 0;
   if (compile_weights(milliseconds)) s_.state.compile_seconds += milliseconds / 1e3;
 }

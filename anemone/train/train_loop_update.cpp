@@ -89,14 +89,16 @@ void TrainLoop::update() {
 void TrainLoop::give_new_weights(UpdateRecord& record) {
   const bool needed = s_.state.step < total_steps() || s_.state.validation_due;
   if (!needed) return;
-  const int limit = s_.compile_limit;
-  if (limit > 0 && s_.runner->compiles() + s_.runner->compiles_per_update() > limit) {
-    end(Outcome::out_of_compiles,
-        fmt::format("{} of {} compiles of this process are used", s_.runner->compiles(), limit));
-    return;
-  }
-  if (!compile_weights(record.times.compile)) return;
+  if (!compiles_are_left() || !compile_weights(record.times.compile)) return;
   s_.state.compile_seconds += record.times.compile / 1e3;
+}
+
+bool TrainLoop::compiles_are_left() {
+  const int limit = s_.compile_limit;
+  if (limit == 0 || s_.runner->compiles() + s_.runner->compiles_per_update() <= limit) return true;
+  end(Outcome::out_of_compiles,
+      fmt::format("{} of {} compiles of this process are used", s_.runner->compiles(), limit));
+  return false;
 }
 
 bool TrainLoop::compile_weights(double& milliseconds) {

@@ -193,6 +193,33 @@ TEST_F(NonFinite, ARunWithARollbackResumesBitForBit) {
   }
 }
 
+TEST_F(NonFinite, ARollbackKeepsToTheCompileBudget) {
+  spoil(fake);
+  RunCase whole(job("rollback"));
+  whole.options.engine = &fake;
+  ASSERT_EQ(whole.run().outcome, Outcome::finished);
+  // Four programs at the start and at each of two updates: none are left for the rollback.
+  FakeEngine limited(*engine);
+  spoil(limited);
+  std::vector<std::string> few = job("rollback");
+  few.emplace_back("engine.compile_limit=12");
+  RunCase run(few);
+  run.options.engine = &limited;
+  const train::TrainResult first = run.run();
+  ASSERT_EQ(first.outcome, Outcome::out_of_compiles) << first.message;
+  EXPECT_EQ(first.report.compiles, 12U);
+  EXPECT_EQ(first.step, 6U);
+  run.options.engine = engine.get();
+  train::TrainResult next;
+  do {
+    next = run.resume();
+  } while (next.outcome == Outcome::out_of_compiles);
+  ASSERT_EQ(next.outcome, Outcome::finished) << next.message;
+  const auto differences = train::compare_metrics(run.metrics(), whole.metrics());
+  EXPECT_TRUE(differences.empty()) << differences.front();
+  EXPECT_EQ(run.weights(), whole.weights());
+}
+
 // The checkpoint of a signal, after the one to go back to, is given up by the rollback; a process
 // that is killed behind it goes on from the rollback, with its log.
 TEST_F(NonFinite, AKillAfterARollbackLosesNothing) {
