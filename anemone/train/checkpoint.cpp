@@ -207,6 +207,13 @@ Status CheckpointStore::set_mark(Mark mark, std::uint64_t step) {
   return status_of(error, file, "remove");
 }
 
+std::optional<std::uint64_t> CheckpointStore::marked_step(Mark mark) const {
+  const auto name = read_name(directory_, mark_file(mark));
+  if (!name) return std::nullopt;
+  const auto found = find_named(list_checkpoints(directory_), *name);
+  return found ? std::optional(found->step) : std::nullopt;
+}
+
 std::optional<LoadedCheckpoint> CheckpointStore::load_marked(Mark mark) const {
   const auto name = read_name(directory_, mark_file(mark));
   if (!name) return std::nullopt;

@@ -57,6 +57,7 @@ class CheckpointStore {
   std::optional<LoadedCheckpoint> load_latest() const;
   // The checkpoint that has a mark, verified; nothing if none has.
   std::optional<LoadedCheckpoint> load_marked(Mark mark) const;
+  std::optional<std::uint64_t> marked_step(Mark mark) const;  // unverified
   // Gives a mark to the checkpoint of a step; takes it away where there is no such checkpoint.
   Status set_mark(Mark mark, std::uint64_t step);
   // Gives up what follows the checkpoint of a step: LATEST names it, and those of later steps go.

@@ -47,9 +47,7 @@ void Session::resume(LoadedCheckpoint& loaded) {
   ++state.restarts;
   wall_before = state.wall_seconds;
   saved = saved_of(state);
-  // A kill between LATEST and BEST, or a damaged checkpoint, leaves another one named.
-  if (const Status status = checkpoints->set_mark(Mark::best, state.best_step); !status.ok())
-    message("BEST may name another checkpoint: " + status.message);
+  repair_marks();
   report_environment_changes(state.environment);
   message(fmt::format("resuming after {} and {}, from {}", counted(state.step, "step"),
                       counted(state.update, "update"), where));
@@ -58,6 +56,17 @@ void Session::resume(LoadedCheckpoint& loaded) {
     message(change);
   if (state.step >= static_cast<std::uint64_t>(config.train.steps))
     message(fmt::format("train.steps = {} in all: nothing is left to do", config.train.steps));
+}
+
+// A kill between LATEST and a mark, or a damaged checkpoint, leaves another one named.
+void Session::repair_marks() {
+  Status status = checkpoints->set_mark(Mark::best, state.best_step);
+  if (!status.ok()) message("BEST may name another checkpoint: " + status.message);
+  if (is_rollback_point())
+    status = checkpoints->set_mark(Mark::good, state.step);
+  else if (checkpoints->marked_step(Mark::good).value_or(0) > state.step)
+    status = checkpoints->set_mark(Mark::good, 0);  // of a course that is given up now: none
+  if (!status.ok()) message("GOOD may name another checkpoint: " + status.message);
 }
 
 Status Session::save() {

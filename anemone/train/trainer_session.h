@@ -96,6 +96,7 @@ struct Session {
   void check_compile_limit(const nn::StepGraph& graph) const;
   void start_new();
   void resume(LoadedCheckpoint& loaded);
+  void repair_marks();
   void compile(nn::StepGraph graph);
   void open_metrics(bool resumed);
   std::map<std::string, std::string> environment() const;

@@ -247,6 +247,25 @@ TEST_F(NonFinite, AKillAfterARollbackLosesNothing) {
   EXPECT_EQ(run.weights(), whole.weights());
 }
 
+TEST_F(NonFinite, WhereToGoBackToIsCorrectedOnResume) {
+  std::vector<std::string> kept = job("rollback");
+  kept.emplace_back("train.keep=3");
+  RunCase run(kept);
+  run.options.engine = engine.get();
+  ASSERT_EQ(run.run_until(6, /*resume=*/false).outcome, Outcome::interrupted);
+  const auto checkpoints = run.options.out / "checkpoints";
+  std::filesystem::remove(checkpoints / "GOOD");  // as by a kill after LATEST
+  ASSERT_EQ(run.run_until(7, /*resume=*/true).outcome, Outcome::interrupted);
+  const train::CheckpointStore store(run.options.out, 3);
+  EXPECT_EQ(store.marked_step(train::Mark::good), 6U);
+  ASSERT_EQ(run.run_until(9, /*resume=*/true).outcome, Outcome::interrupted);
+  EXPECT_EQ(store.marked_step(train::Mark::good), 9U);
+  // One that is damaged is no longer where to go back to, nor is the next, made by a signal.
+  std::filesystem::remove(checkpoints / "step-00000009/tensors.safetensors");
+  ASSERT_EQ(run.run_until(7, /*resume=*/true).outcome, Outcome::interrupted);
+  EXPECT_EQ(store.marked_step(train::Mark::good), std::nullopt);
+}
+
 TEST(BestCheckpoint, IsTheOneWithTheLowestValidationLoss) {
   RunCase run({"train.keep=1", "train.learning_rate=0.03"});
   ASSERT_EQ(run.run().outcome, Outcome::finished);
