@@ -176,6 +176,37 @@ TEST(CpuAttention, RefusesAndSaysWhy) {
   EXPECT_TRUE(has(text, "attention: one query is faster as two products with vectors")) << text;
 }
 
+// One Q and K for more values, in dimensions that they have or lack: each has its own result.
+TEST(CpuAttention, RefusesValuesThatShareProbabilities) {
+  for (const Shape& values : {Shape{1, 4}, Shape{4}, Shape{2, 1, 1}}) {
+    Heads heads;
+    heads.batch = heads.shared = values.rank() == 1 ? Shape{} : Shape{1, 1};
+    heads.masked = values.rank() == 2;
+    FusionCase c;
+    const Value probs =
+        probabilities(c, heads, c.input("q", heads.shape(heads.batch, heads.queries)),
+                      c.input("k", heads.shape(heads.shared, heads.keys)));
+    c.b.output(mixed(c.b, c.input("v", heads.shape(values, heads.keys)), probs), "out");
+    const std::string text = c.check();
+    EXPECT_TRUE(has(text, "attention: the same probabilities weigh several values")) << text;
+  }
+}
+
+TEST(CpuAttention, RefusesHeadsWithoutFeatures) {
+  const std::string why = "attention: queries, keys or values have no features";
+  for (const bool values : {false, true}) {
+    Heads scored, valued;
+    (values ? valued : scored).features = 0;
+    FusionCase c;
+    const Value probs =
+        probabilities(c, scored, c.input("q", scored.shape(scored.batch, scored.queries)),
+                      c.input("k", scored.shape(scored.shared, scored.keys)));
+    c.b.output(mixed(c.b, c.input("v", valued.shape(valued.shared, valued.keys)), probs), "out");
+    const std::string text = c.check();
+    EXPECT_TRUE(has(text, why)) << text;
+  }
+}
+
 struct Backward {
   Heads heads;
   bool forward = false;  // out, too, from the same probabilities
@@ -264,6 +295,15 @@ TEST(CpuAttention, BackwardOfRepeatedKeysWithoutTheirSum) {
   build_backward(c, options);
   const std::string text = c.check();
   EXPECT_TRUE(has(text, ": 1 steps")) << text;
+}
+
+TEST(CpuAttention, BackwardRefusesHeadsWithoutFeatures) {
+  Backward options;
+  options.heads.features = 0;
+  FusionCase c;
+  build_backward(c, options);
+  const std::string text = c.check();
+  EXPECT_TRUE(has(text, "attention_backward: queries, keys or values have no features")) << text;
 }
 
 // A sum over heads that do not share keys is not attention's.

@@ -26,7 +26,11 @@ std::string fuse_at(GroupGraph& graph, int softmax, const Followed& weights,
   parts.scale = found.scale;
   parts.out_scale = weights.factor * mixed.operand.factor * result.factor;
   parts.causal = found.causal;
-  set_sizes(graph, probabilities, parts);
+  std::string refusal = set_sizes(graph, probabilities, parts);
+  if (!refusal.empty()) return refusal;
+  const Shape& out = graph.function().type(result.value).shape;
+  if (Shape(out.dims().first(static_cast<std::size_t>(out.rank() - 2))) != parts.batch)
+    return "the same probabilities weigh several values";
   // Keys and values are then read once, as they lie.
   if (parts.queries == 1) return "one query is faster as two products with vectors";
 

@@ -41,7 +41,8 @@ class Matcher {
       std::string refusal = (this->*step)();
       if (!refusal.empty()) return refusal;
     }
-    set_sizes(graph_, gradient_.p, parts_);
+    std::string refusal = set_sizes(graph_, gradient_.p, parts_);
+    if (!refusal.empty()) return refusal;
     if (!sums_fit()) return "the sums of dK and dV are not over heads that share keys and values";
     std::vector<int> all = members_;
     if (!shared_) all.insert(all.end(), probability_groups_.begin(), probability_groups_.end());

@@ -241,7 +241,7 @@ bool same_heads(const GroupGraph& graph, const HeadTensor& a, const HeadTensor& 
   return a.features_first == b.features_first && same_view(graph.function(), a.value, b.value);
 }
 
-void set_sizes(const GroupGraph& graph, mil::Value probabilities, AttentionParts& parts) {
+std::string set_sizes(const GroupGraph& graph, mil::Value probabilities, AttentionParts& parts) {
   const auto features = [&](const HeadTensor& tensor) {
     const Shape& shape = graph.function().type(tensor.value).shape;
     return shape[shape.rank() - (tensor.features_first ? 2 : 1)];
@@ -253,6 +253,8 @@ void set_sizes(const GroupGraph& graph, mil::Value probabilities, AttentionParts
   parts.keys = shape[rank - 1];
   parts.head_dim = features(parts.q);
   parts.value_dim = features(parts.v);
+  const bool empty = parts.head_dim == 0 || parts.value_dim == 0;
+  return empty ? "queries, keys or values have no features" : "";
 }
 
 void join_attention(GroupGraph& graph, int index, const std::vector<int>& members,

@@ -81,8 +81,9 @@ Followed follow_producers(const GroupGraph& graph, mil::Value value);
 bool same_heads(const GroupGraph& graph, const HeadTensor& a, const HeadTensor& b);
 bool is_attention_type(const GroupGraph& graph, mil::Value value);
 
-// Sizes of `parts`, from the type of the scores and its operands.
-void set_sizes(const GroupGraph& graph, mil::Value probabilities, AttentionParts& parts);
+// Sizes of `parts`, from the type of the scores and its operands; returns why one step does not
+// compute them.
+std::string set_sizes(const GroupGraph& graph, mil::Value probabilities, AttentionParts& parts);
 
 // Makes one group of `members`: `index`, one of them, which computes `parts`.
 void join_attention(GroupGraph& graph, int index, const std::vector<int>& members,
