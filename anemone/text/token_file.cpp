@@ -111,7 +111,7 @@ void TokenFile::read(std::uint64_t begin, std::span<TokenId> ids) const {
 
 TokenWriter::TokenWriter(const fs::path& path, std::uint64_t vocabulary)
     : path_(path),
-      unfinished_(path.string() + ".tmp"),
+      unfinished_(fmt::format("{}.{}.tmp", path.string(), ::getpid())),
       vocabulary_(vocabulary),
       width_(vocabulary > kLargest16 ? 4 : 2) {
   if (vocabulary == 0 || vocabulary > kLargest32)

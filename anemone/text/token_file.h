@@ -49,7 +49,8 @@ class TokenFile {
   std::string hash_;  // empty = the format has none
 };
 
-// Writes our format. A file appears under its name when it is whole.
+// Writes our format. A file appears under its name when it is whole. Processes that write the same
+// file at once do not disturb each other: the last to finish has written it.
 class TokenWriter {
  public:
   // uint16 ids if the vocabulary allows it. Throws Error when the file cannot be made.

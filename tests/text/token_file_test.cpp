@@ -2,9 +2,12 @@
 #include "anemone/text/token_file.h"
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <numeric>
 
 #include "anemone/base/error.h"
@@ -53,6 +56,29 @@ class TokenFiles : public testing::Test {
  private:
   test::TemporaryDirectory folder_;
 };
+
+// Two runs that begin on one text at once.
+TEST_F(TokenFiles, AreWrittenByTwoProcessesAtOnce) {
+  const std::vector<TokenId> ids = {3, 1, 2};
+  {
+    TokenWriter writer(path("t"), 4);
+    const pid_t child = ::fork();
+    if (child == 0) {
+      TokenWriter other(path("t"), 4);
+      other.write(ids);
+      ::_exit(other.finish().ok() ? 0 : 1);
+    }
+    int status = -1;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0);
+    EXPECT_EQ(all(TokenFile(path("t"))), ids);
+    writer.write(ids);
+    EXPECT_EQ(writer.finish().message, "");
+  }
+  EXPECT_EQ(all(TokenFile(path("t"))), ids);
+  const fs::directory_iterator files(path("t").parent_path());
+  EXPECT_EQ(std::distance(begin(files), end(files)), 1);
+}
 
 TEST_F(TokenFiles, WhatIsWrittenComesBack) {
   for (const std::uint64_t vocabulary : {512UL, 65536UL, 65537UL, 1UL << 32}) {
