@@ -75,11 +75,19 @@ class Tokens {
   std::vector<std::uint32_t> ids_;
 };
 
-// Bytes of the text that the predicted tokens stand for.
-std::uint64_t predicted_bytes(const text::Tokenizer& tokenizer, const Tokens& tokens) {
+// How the tokens are cut into windows: see the help.
+train::Windows windows_of(const Flags& flags) {
+  return flags.ids.empty() ? train::Windows::shared_ends : train::Windows::apart;
+}
+
+// Bytes of the text that the predicted tokens stand for, in windows of `length` tokens.
+std::uint64_t predicted_bytes(const text::Tokenizer& tokenizer, const Tokens& tokens,
+                              train::Windows windows, std::uint64_t length) {
   std::uint64_t bytes = 0;
   std::vector<std::uint32_t> pair(2);
   for (std::uint64_t i = 0; i + 1 < tokens.size(); ++i) {
+    // Nothing in its window is in front of the first token.
+    if (windows == train::Windows::apart && (i + 1) % length == 0) continue;
     tokens.read(i, pair);
     bytes += tokenizer.piece(pair[0], pair[1]).size();
   }
@@ -89,7 +97,7 @@ std::uint64_t predicted_bytes(const text::Tokenizer& tokenizer, const Tokens& to
 train::MeanLoss evaluate(const Flags& flags, train::LoadedModel& model, const Tokens& tokens) {
   train::EvaluationOptions options;
   options.compile = train::compile_options(flags.engine);
-  if (!flags.ids.empty()) options.windows = train::Windows::apart;
+  options.windows = windows_of(flags);
   options.dtype = flags.engine.precision == "fp32" ? DType::fp32 : DType::fp16;
   nn::ModelConfig config = model.config;
   config.dtype = options.dtype;
@@ -130,7 +138,8 @@ int run(const Flags& flags) {
   double bits_per_byte = -1;
   if (!flags.tokenizer.empty()) {
     const auto tokenizer = text::load_tokenizer(flags.tokenizer);
-    const std::uint64_t bytes = predicted_bytes(*tokenizer, tokens);
+    const std::uint64_t bytes = predicted_bytes(*tokenizer, tokens, windows_of(flags),
+                                                static_cast<std::uint64_t>(model.config.seq));
     if (bytes > 0)
       bits_per_byte =
           nll * static_cast<double>(loss.targets()) / std::log(2.0) / static_cast<double>(bytes);

@@ -125,6 +125,13 @@ TEST_F(EvalCommand, AgreesWithTheValidationOfARun) {
       {"--model", folder, "--ids", put("few.txt", fmt::format(" {}\n", fmt::join(few, "\n\t")))});
   EXPECT_EQ(file.at("mean_nll"), text.at("mean_nll"));
   EXPECT_EQ(text.at("tokens"), 15);
+
+  // Windows of 16, 16 and 8 ids, each by itself: as many bytes count as are predicted.
+  const std::vector<text::TokenId> more(held.begin(), held.begin() + 40);
+  const Json apart =
+      with({"--model", folder, "--ids", put("more.txt", fmt::format("{}", fmt::join(more, " ")))});
+  EXPECT_EQ(apart.at("tokens"), 15 + 15 + 7);
+  EXPECT_NEAR(apart.at("bits_per_byte"), apart.at("mean_nll").get<double>() / std::log(2.0), 1e-9);
 }
 
 TEST_F(EvalCommand, WrongCommandLinesAreToldWhy) {
