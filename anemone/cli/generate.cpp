@@ -2,6 +2,8 @@
 #include <fmt/core.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <bit>
 #include <cstdio>
 #include <limits>
 #include <memory>
@@ -90,6 +92,14 @@ void print_json(const Flags& flags, const model::Generation& generation, const S
   fmt::print("{}\n", json.dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 
+// That the caches need room for. Powers of two, as the decoder's own steps are: a longer text
+// begins like a shorter one.
+std::int64_t positions_for(std::size_t prompt, std::int64_t tokens, std::int64_t most) {
+  constexpr std::uint64_t kFewest = 64;
+  const std::uint64_t wanted = prompt + static_cast<std::uint64_t>(tokens);
+  return std::min(most, static_cast<std::int64_t>(std::bit_ceil(std::max(wanted, kFewest))));
+}
+
 std::string prompt_of(const Flags& flags) {
   if (flags.prompt != "-") return flags.prompt;
   return std::string(InputText("-").view());
@@ -111,7 +121,9 @@ int run(Flags flags) {
   engine::CompileOptions compile;
   if (flags.precision == "bf16") compile.products = engine::ProductPrecision::bf16;
   const model::ModelWeights weights(file);
-  model::Decoder decoder(file.config, file.config.seq, weights.store(), *engine, compile);
+  const std::int64_t positions =
+      positions_for(tokenizer->encode(flags.prompt).size(), flags.tokens, file.config.seq);
+  model::Decoder decoder(file.config, positions, weights.store(), *engine, compile);
   if (flags.explain) fmt::print(stderr, "{}", decoder.explain());
 
   const bool streams = !flags.ids && !flags.json;

@@ -55,6 +55,28 @@ TEST(GenerateCommand, SaysHowFastItWasAsJson) {
   EXPECT_GT(json["bytes_per_token"], 400e3);
 }
 
+// The number in front of `unit`, in what --stats says; -1: there is none.
+double said(const Result& result, const std::string& unit) {
+  const std::size_t end = result.output.find(unit);
+  if (end == std::string::npos) return -1;
+  const std::size_t begin = result.output.find_last_not_of("0123456789.", end - 1) + 1;
+  return std::stod(result.output.substr(begin, end - begin));
+}
+
+// A model of 512 positions: few tokens need few of them, and are the same tokens.
+TEST(GenerateCommand, HoldsCachesAsLongAsTheText) {
+  ANEMONE_SHARED_OR_SKIP(models, "models");
+  const auto tokens = [&](const char* count, const char* what) {
+    return generate({"--model", (models / "stories260K.bin").string(), "--temperature", "0",
+                     "--tokens", count, what});
+  };
+  EXPECT_LT(said(tokens("20", "--stats"), " MB held"), said(tokens("400", "--stats"), " MB held"));
+  std::string few = tokens("60", "--ids").output;
+  few.pop_back();  // the end of the line
+  EXPECT_GT(few.size(), 120U) << few;
+  EXPECT_EQ(tokens("200", "--ids").output.rfind(few, 0), 0U) << few;
+}
+
 TEST(GenerateCommand, ExplainsWhatIsWrong) {
   const Result missing = generate({"--model", "nowhere.bin", "--prompt", "a"});
   EXPECT_EQ(missing.code, 1);
