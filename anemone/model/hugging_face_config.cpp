@@ -119,6 +119,10 @@ nn::ModelConfig parse_hugging_face_config(std::string_view json, const std::stri
 }
 
 std::string hugging_face_config(const nn::ModelConfig& config, DType dtype) {
+  // llama2.c's vocabularies begin with <unk>, <s>, </s> and the bytes; in a smaller one, such as
+  // the bytes alone, ids 1 and 2 are text.
+  constexpr std::int64_t kSpecialsAndBytes = 3 + 256;
+  const bool marks_ends = config.vocab >= kSpecialsAndBytes;
   const char* const type = dtype == DType::fp16   ? "float16"
                            : dtype == DType::bf16 ? "bfloat16"
                                                   : "float32";
@@ -139,8 +143,8 @@ std::string hugging_face_config(const nn::ModelConfig& config, DType dtype) {
                      {"attention_bias", false},
                      {"mlp_bias", false},
                      {"tie_word_embeddings", config.tied},
-                     {"bos_token_id", 1},
-                     {"eos_token_id", 2},
+                     {"bos_token_id", marks_ends ? Json(1) : Json()},
+                     {"eos_token_id", marks_ends ? Json(2) : Json()},
                      {"torch_dtype", type}};
   return json.dump(2) + "\n";
 }

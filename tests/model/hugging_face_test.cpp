@@ -50,6 +50,20 @@ TEST(HuggingFace, ComesBackAsItWas) {
   }
 }
 
+// Only a vocabulary that can be llama2.c's has ids that begin and end a text.
+TEST(HuggingFace, SaysWhichIdsAreNoText) {
+  nn::ModelConfig config = test::small_config(nn::Rope::halves, true);
+  const auto ends = [&](std::int64_t vocab) {
+    config.vocab = vocab;
+    const json written = json::parse(hugging_face_config(config, DType::fp32));
+    return json{written.at("bos_token_id"), written.at("eos_token_id")};
+  };
+  EXPECT_EQ(ends(256), (json{nullptr, nullptr}));
+  EXPECT_EQ(ends(258), (json{nullptr, nullptr}));
+  EXPECT_EQ(ends(259), (json{1, 2}));
+  EXPECT_EQ(ends(32000), (json{1, 2}));
+}
+
 TEST(HuggingFace, NamesAsTransformersDoes) {
   EXPECT_EQ(hugging_face_name("embedding"), "model.embed_tokens.weight");
   EXPECT_EQ(hugging_face_name("l0.wq"), "model.layers.0.self_attn.q_proj.weight");
