@@ -13,21 +13,41 @@ namespace {
 namespace fs = std::filesystem;
 constexpr std::size_t kPartBytes = std::size_t{1} << 20;
 
+// In the order of their names.
+std::vector<std::string> files_below(const std::string& folder) {
+  std::vector<std::string> files;
+  fs::path reached = folder;
+  std::error_code error;
+  fs::recursive_directory_iterator entry(folder, error);
+  for (; !error && entry != fs::recursive_directory_iterator(); entry.increment(error)) {
+    reached = entry->path();
+    std::error_code unknown;  // also of a link to nothing, which is no file
+    const fs::file_status status = entry->status(unknown);
+    if (fs::is_regular_file(status)) files.push_back(reached.string());
+    if (fs::status_known(status)) continue;
+    error = unknown;
+    break;
+  }
+  if (error)
+    throw Error("cannot read: " + error.message(), reached.string(),
+                "files and folders that can be read");
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
 }  // namespace
 
 std::vector<std::string> text_files(std::span<const std::string> files_and_folders) {
   std::vector<std::string> files;
   for (const std::string& input : files_and_folders) {
-    if (!fs::is_directory(input)) {
+    std::error_code ignored;  // whoever opens it says what is wrong
+    if (!fs::is_directory(input, ignored)) {
       files.push_back(input);
       continue;
     }
-    const std::size_t before = files.size();
-    for (const fs::directory_entry& entry : fs::recursive_directory_iterator(input)) {
-      if (entry.is_regular_file()) files.push_back(entry.path().string());
-    }
-    if (files.size() == before) throw Error("there are no files below it", input);
-    std::sort(files.begin() + static_cast<std::ptrdiff_t>(before), files.end());
+    const std::vector<std::string> below = files_below(input);
+    if (below.empty()) throw Error("there are no files below it", input);
+    files.insert(files.end(), below.begin(), below.end());
   }
   return files;
 }

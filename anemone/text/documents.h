@@ -16,7 +16,8 @@ namespace anemone::text {
 inline constexpr std::string_view kSeparator = "<|endoftext|>";
 
 // The files that are meant by files and folders: a folder is all files below it, in the order of
-// their names. Throws Error for a folder without files; a name that is not there stays as it is.
+// their names. Throws Error for a folder without files, and
+// for one that cannot be read; a name that is not there stays as it is.
 std::vector<std::string> text_files(std::span<const std::string> files_and_folders);
 
 // Cuts texts into documents and encodes them part by part, so that no document needs to be in
