@@ -59,6 +59,12 @@ Speed speed_of(const model::Decoder& decoder, const model::Generation& generatio
   return speed;
 }
 
+// More than memory gives: the weights were read from the processor's cache.
+std::string describe_share(const Speed& speed) {
+  if (speed.share() > 1) return "the model lies in the processor's cache";
+  return fmt::format("{:.0f} %", 100 * speed.share());
+}
+
 void print_stats(const model::Decoder& decoder, const model::Generation& generation,
                  const Speed& speed) {
   fmt::print(stderr, "{}\n", model::describe(generation.stop));
@@ -67,10 +73,10 @@ void print_stats(const model::Decoder& decoder, const model::Generation& generat
   if (generation.steps == 0) return;
   fmt::print(stderr,
              "{} tokens in {:.3f} s: {:.1f} tokens/s, {:.1f} MB a token\n"
-             "memory: {:.1f} GB/s of {:.1f} GB/s measured, {:.0f} %; {:.1f} MB held\n",
+             "memory: {:.1f} GB/s of {:.1f} GB/s measured, {}; {:.1f} MB held\n",
              generation.steps, generation.seconds, speed.tokens_per_second,
              speed.bytes_per_token / 1e6, speed.tokens_per_second * speed.bytes_per_token / 1e9,
-             speed.bandwidth / 1e9, 100 * speed.share(),
+             speed.bandwidth / 1e9, describe_share(speed),
              static_cast<double>(decoder.bytes()) / 1e6);
 }
 

@@ -63,6 +63,16 @@ double said(const Result& result, const std::string& unit) {
   return std::stod(result.output.substr(begin, end - begin));
 }
 
+TEST(GenerateCommand, SaysHowFastItWas) {
+  ANEMONE_SHARED_OR_SKIP(models, "models");
+  const Result result = generate({"--model", (models / "stories260K.bin").string(), "--stats"});
+  EXPECT_GT(said(result, " tokens/s"), 0) << result.output;
+  if (result.output.find("lies in the processor's cache") == std::string::npos) {
+    EXPECT_GT(said(result, " %"), 0) << result.output;
+    EXPECT_LE(said(result, " %"), 100) << result.output;
+  }
+}
+
 // A model of 512 positions: few tokens need few of them, and are the same tokens.
 TEST(GenerateCommand, HoldsCachesAsLongAsTheText) {
   ANEMONE_SHARED_OR_SKIP(models, "models");
