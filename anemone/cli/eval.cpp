@@ -119,9 +119,9 @@ train::MeanLoss evaluate(const Flags& flags, train::LoadedModel& model, const To
   std::unique_ptr<engine::Engine> owned;
   const int threads = static_cast<int>(flags.engine.threads);
   engine::Engine& host = train::host_engine_of(*engine, threads, owned);
-  compute::ThreadPool pool(threads > 0 ? threads : compute::default_thread_count());
+  const auto pool = train::threads_beside(host, threads);
   return train::evaluate(
-      model, *engine, host, pool, options, tokens.size(),
+      model, *engine, host, *pool, options, tokens.size(),
       [&](std::uint64_t begin, std::span<std::uint32_t> ids) { tokens.read(begin, ids); });
 }
 

@@ -22,6 +22,10 @@
 #include "anemone/mil/constant_source.h"
 #include "anemone/mil/ir.h"
 
+namespace anemone::compute {
+class ThreadPool;
+}
+
 namespace anemone::engine {
 
 // Can an engine take it, and if not, why not.
@@ -149,6 +153,9 @@ class Engine {
     return executables;
   }
   virtual std::unique_ptr<Surface> make_surface(const BufferSpec& spec) = 0;
+  // The threads of an engine that computes on this host, for the host's own work between two runs:
+  // a second set would wait for processors that the first still holds. Null where it has none.
+  virtual std::shared_ptr<compute::ThreadPool> host_threads() const { return nullptr; }
   // How many of traits().compile_limit are used, tries that failed included; negative where the
   // engine does not count, and every program compiled is one.
   virtual int compiles_used() const { return -1; }

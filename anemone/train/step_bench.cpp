@@ -66,8 +66,7 @@ class Bench {
     const int threads = static_cast<int>(config.engine.threads);
     engine_ = engine::make_engine(config.engine.name, engine_options(config.engine));
     engine::Engine& host = host_engine_of(*engine_, threads, host_engine_);
-    pool_ = std::make_unique<compute::ThreadPool>(threads > 0 ? threads
-                                                              : compute::default_thread_count());
+    pool_ = threads_beside(host, threads);
     result_.partition = config.engine.partition.empty() ? engine_->traits().default_partition
                                                         : config.engine.partition;
     nn::StepGraph graph = nn::model_step(config.model, result_.partition);
@@ -186,7 +185,7 @@ class Bench {
   std::int64_t steps_;
   StepBench result_;
   std::unique_ptr<engine::Engine> engine_, host_engine_;
-  std::unique_ptr<compute::ThreadPool> pool_;
+  std::shared_ptr<compute::ThreadPool> pool_;
   std::unique_ptr<ParameterList> parameters_;
   std::unique_ptr<StepRunner> runner_;
   Sample sample_;

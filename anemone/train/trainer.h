@@ -9,6 +9,7 @@
 #include <string>
 
 #include "anemone/compute/peak.h"
+#include "anemone/compute/thread_pool.h"
 #include "anemone/engine/engine.h"
 #include "anemone/train/report.h"
 #include "anemone/train/run_config.h"
@@ -69,5 +70,7 @@ engine::EngineOptions engine_options(const EngineConfig& config);
 // the list that can be had, kept in `owned`.
 engine::Engine& host_engine_of(engine::Engine& engine, int threads,
                                std::unique_ptr<engine::Engine>& owned);
+// The threads of that engine, or as many of its own where it lends none; 0 = what there is.
+std::shared_ptr<compute::ThreadPool> threads_beside(const engine::Engine& host_engine, int threads);
 
 }  // namespace anemone::train

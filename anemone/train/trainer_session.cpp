@@ -60,6 +60,13 @@ engine::Engine& host_engine_of(engine::Engine& engine, int threads,
   throw Error(fmt::format("no engine runs the host's programs beside {}", engine.name()));
 }
 
+std::shared_ptr<compute::ThreadPool> threads_beside(const engine::Engine& host_engine,
+                                                    int threads) {
+  if (auto lent = host_engine.host_threads()) return lent;
+  return std::make_shared<compute::ThreadPool>(threads > 0 ? threads
+                                                           : compute::default_thread_count());
+}
+
 Session::Session(const TrainerOptions& given) : options(given), config(given.config) {}
 
 void Session::open() {
@@ -154,8 +161,7 @@ void Session::make_engines() {
     engine = own_engine.get();
   }
   host_engine = &host_engine_of(*engine, threads, own_host_engine);
-  pool = std::make_unique<compute::ThreadPool>(threads > 0 ? threads
-                                                           : compute::default_thread_count());
+  pool = threads_beside(*host_engine, threads);
   const engine::EngineTraits& traits = engine->traits();
   partition = partition_for(*engine);
   compile_limit = config.engine.compile_limit > 0 ? static_cast<int>(config.engine.compile_limit)

@@ -77,7 +77,7 @@ struct Session {
   std::unique_ptr<engine::Engine> own_engine, own_host_engine;
   engine::Engine* engine = nullptr;
   engine::Engine* host_engine = nullptr;
-  std::unique_ptr<compute::ThreadPool> pool;
+  std::shared_ptr<compute::ThreadPool> pool;
   compute::Peak peak;
   std::unique_ptr<ParameterList> parameters;
   std::unique_ptr<DataSource> data;

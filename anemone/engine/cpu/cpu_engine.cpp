@@ -50,6 +50,8 @@ class Engine final : public engine::Engine {
     return std::make_unique<engine::HostSurface>(spec.bytes);
   }
 
+  std::shared_ptr<compute::ThreadPool> host_threads() const override { return pool_; }
+
  private:
   CpuEngineOptions options_;
   std::shared_ptr<compute::ThreadPool> pool_;
