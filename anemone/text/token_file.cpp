@@ -104,6 +104,8 @@ void TokenFile::check(std::uint64_t vocabulary) const {
   }
 }
 
+std::string TokenFile::hash() const { return hash_.empty() ? content_hash(data_) : hash_; }
+
 void TokenFile::read(std::uint64_t begin, std::span<TokenId> ids) const {
   ANEMONE_CHECK(begin <= size_ && ids.size() <= size_ - begin, "ids beyond the file");
   for (std::size_t i = 0; i < ids.size(); ++i) ids[i] = at(begin + i);

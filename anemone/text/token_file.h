@@ -33,6 +33,8 @@ class TokenFile {
 
   std::uint64_t size() const { return size_; }
   std::uint64_t vocabulary() const { return vocabulary_; }  // 0 = unknown
+  // XXH3-128 of the ids' bytes: the header's, or computed.
+  std::string hash() const;
   // Ids begin, begin + 1, … of the file; there must be as many.
   void read(std::uint64_t begin, std::span<TokenId> ids) const;
 

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "anemone/base/error.h"
+#include "anemone/base/hash.h"
 
 namespace anemone::text {
 
@@ -36,6 +37,12 @@ TokenShards::TokenShards(std::span<const std::filesystem::path> paths, std::uint
     ends_.push_back(size() + file.size());
     files_.push_back(std::move(file));
   }
+}
+
+std::string TokenShards::hash() const {
+  std::string all;
+  for (const TokenFile& file : files_) all += file.hash();
+  return content_hash(std::as_bytes(std::span(all)));
 }
 
 void TokenShards::read(std::uint64_t begin, std::span<TokenId> ids) const {

@@ -22,6 +22,7 @@ class TokenShards {
 
   std::uint64_t size() const { return ends_.empty() ? 0 : ends_.back(); }
   std::uint64_t vocabulary() const { return vocabulary_; }  // 0 = unknown
+  std::string hash() const;                                 // of the files' hashes, in their order
   void read(std::uint64_t begin, std::span<TokenId> ids) const;
 
  private:

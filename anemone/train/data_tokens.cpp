@@ -6,6 +6,7 @@
 
 #include "anemone/base/counted.h"
 #include "anemone/base/error.h"
+#include "anemone/base/hash.h"
 #include "anemone/text/token_shards.h"
 #include "anemone/train/data_source.h"
 
@@ -23,12 +24,21 @@ struct Span {
   }
 };
 
+// Tells whether a run that resumes finds the tokens it had: files of the same length may hold
+// others.
+std::string short_hash(const text::TokenShards& training, const text::TokenShards& validation) {
+  constexpr std::size_t kShown = 16;
+  const std::string both = training.hash() + validation.hash();
+  return content_hash(std::as_bytes(std::span(both))).substr(0, kShown);
+}
+
 class TokenSource final : public DataSource {
  public:
   TokenSource(const TokenFiles& files, const RunConfig& config)
       : what_(files.what),
         training_(files.training, static_cast<std::uint64_t>(config.model.vocab)),
         validation_(files.validation, static_cast<std::uint64_t>(config.model.vocab)),
+        hash_(short_hash(training_, validation_)),
         length_(static_cast<std::uint64_t>(config.model.seq)),
         shuffled_(config.data.order == "shuffled"),
         train_(training_span(config, files.validation.empty())),
@@ -56,10 +66,10 @@ class TokenSource final : public DataSource {
   }
 
   std::string describe() const override {
-    return fmt::format("{}: {} in {} {} of {}, {} held out", what_,
+    return fmt::format("{}: {} in {} {} of {}, {} held out; hash {}", what_,
                        counted(train_.tokens(), "token"), samples(),
                        shuffled_ ? "shuffled sequences" : "sequences in their order", length_,
-                       counted(held_.tokens(), "token"));
+                       counted(held_.tokens(), "token"), hash_);
   }
 
  private:
@@ -89,6 +99,7 @@ class TokenSource final : public DataSource {
 
   std::string what_;
   text::TokenShards training_, validation_;  // the latter empty: a part of the former
+  std::string hash_;
   std::uint64_t length_;
   bool shuffled_;
   Span train_, held_;

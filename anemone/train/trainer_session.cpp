@@ -259,9 +259,10 @@ void Session::report_environment_changes(const std::map<std::string, std::string
     const auto found = before.find(name);
     const std::string was = found == before.end() ? "unknown" : found->second;
     if (was == now) continue;
-    const bool harmless = name == "threads";  // results do not depend on their number
-    message(fmt::format("{} was {}, now {}{}", name, was, now,
-                        harmless ? "" : ": results may differ in their last bits"));
+    const char* effect = ": results may differ in their last bits";
+    if (name == "threads") effect = "";  // results do not depend on their number
+    if (name == "data") effect = ": the data is another, so the run is no continuation bit for bit";
+    message(fmt::format("{} was {}, now {}{}", name, was, now, effect));
   }
 }
 

@@ -7,7 +7,9 @@
 
 #include "anemone/base/error.h"
 #include "anemone/engine/engines.h"
+#include "anemone/text/token_file.h"
 #include "anemone/train/metrics_compare.h"
+#include "tests/support/temporary_directory.h"
 #include "tests/train/fake_engine.h"
 #include "tests/train/run_case.h"
 
@@ -119,6 +121,26 @@ TEST(Resume, OtherModelOrDataIsRefused) {
       EXPECT_NE(std::string(error.what()).find(key + ": was "), std::string::npos) << error.what();
     }
   }
+}
+
+TEST(Resume, OtherTokensInAFileOfTheSameLengthAreNoticed) {
+  const TemporaryDirectory directory;
+  const auto path = directory.path() / "text.tokens";
+  const auto write = [&](text::TokenId id) {
+    text::TokenWriter writer(path, 50);
+    writer.write(std::vector<text::TokenId>(60, id));
+    ASSERT_TRUE(writer.finish().ok());
+  };
+  write(1);
+  RunCase run({"data.source=tokens", "model.vocab=50", "data.path=\"" + path.string() + "\""});
+  ASSERT_EQ(run.run_until(2, false).outcome, Outcome::interrupted);
+  ASSERT_EQ(run.run_until(3, true).outcome, Outcome::interrupted);
+  EXPECT_FALSE(run.said("data was"));
+  write(2);
+  ASSERT_EQ(run.run_until(4, true).outcome, Outcome::interrupted);
+  EXPECT_TRUE(run.said("data was tokens of"));
+  EXPECT_TRUE(run.said("the run is no continuation bit for bit"));
+  EXPECT_FALSE(run.said("last bits"));
 }
 
 TEST(Resume, ANewRunDoesNotOverwriteAnOldOne) {
