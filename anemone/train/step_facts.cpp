@@ -39,6 +39,7 @@ std::string StepRunner::Impl::first_non_finite() {
     for (const int direct : stages_[at(stage)].directs)
       if (direct == bad_direct_) return directs_[at(direct)].tensor + by;
   }
+  work_->wait_all();  // so that the answer does not depend on timing
   const int job = work_->first_non_finite();
   return job < 0 ? "" : "the gradient of " + work_->parameter(job);
 }

@@ -150,7 +150,7 @@ StepResult StepRunner::Impl::run(const Sample& sample, double loss_scale, bool a
   times_ = {};
   bad_direct_ = -1;
   if (!graph_.host_ops.empty()) parts_[1].milliseconds = 0;
-  work_->clear_non_finite();
+  if (!background_) work_->clear_non_finite();
   wait_for(input_waits_);
   write_sample(sample, loss_scale);
   // The loss is known once the host operations before the first call of the backward pass are done.
@@ -160,9 +160,11 @@ StepResult StepRunner::Impl::run(const Sample& sample, double loss_scale, bool a
   if (result.status.ok()) {
     result.loss = read_loss();
     if (!graph_.host_ops.empty()) result.targets = token_ops_.targets();
-    result.finite =
-        std::isfinite(result.loss) &&
-        (!accumulate || (bad_direct_ < 0 && work_->first_non_finite() < 0 && token_ops_.finite()));
+    // In the background it would depend on timing what a product says here: finish_gradients()
+    // comes first.
+    const bool products_finite = background_ || work_->first_non_finite() < 0;
+    result.finite = std::isfinite(result.loss) &&
+                    (!accumulate || (bad_direct_ < 0 && products_finite && token_ops_.finite()));
   }
   times_.total = milliseconds_since(began_);
   result.times = times_;
@@ -202,6 +204,7 @@ StepResult StepRunner::run(const Sample& sample, double loss_scale, bool accumul
   return impl_->run(sample, loss_scale, accumulate);
 }
 Status StepRunner::finish_gradients() { return impl_->finish_gradients(); }
+void StepRunner::begin_gradients() { impl_->begin_gradients(); }
 Status StepRunner::update_weights(double& milliseconds) {
   return impl_->update_weights(milliseconds);
 }

@@ -23,8 +23,9 @@ struct StepResult {
   double loss = 0;  // unscaled
   // What it is the mean of, where samples differ in that: targets that count in a language model.
   std::int64_t targets = 1;
-  bool finite =
-      true;  // the loss, and the gradients of the step that are small enough to look at each time
+  // The loss, and the gradients of the step that are small enough to look at each time. Products in
+  // the background are seen by first_non_finite() only.
+  bool finite = true;
   StepTimes times;
 };
 
@@ -67,6 +68,8 @@ class StepRunner {
   StepResult run(const Sample& sample, double loss_scale, bool accumulate = true);
   // Waits for weight gradients still running beside the engine.
   Status finish_gradients();
+  // Whoever has set the gradients to other values says so: what was not finite is forgotten.
+  void begin_gradients();
   // Gives the parameters' present values to every program; compile time in milliseconds.
   Status update_weights(double& milliseconds);
 

@@ -27,6 +27,10 @@ class StepRunner::Impl {
     work_->wait_all();
     return work_->status();
   }
+  void begin_gradients() {
+    work_->wait_all();
+    work_->clear_non_finite();
+  }
   Status update_weights(double& milliseconds);
   std::string first_non_finite();
   std::vector<double> tensor(std::string_view name);

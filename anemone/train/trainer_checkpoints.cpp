@@ -132,6 +132,7 @@ Status Session::go_back() {
     then.loss_scale.dynamic = state.loss_scale.dynamic;
     then.loss_scale.growth_interval = state.loss_scale.growth_interval;
     parameters->load(loaded->tensors, /*with_gradient=*/then.accumulated > 0);
+    runner->begin_gradients();
     if (then.accumulated == 0) clear_gradients();
     state = std::move(then);
     saved = there;

@@ -235,7 +235,10 @@ void Session::open_metrics(bool resumed) {
   metrics->line(line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
-void Session::clear_gradients() { compute::fill_zero(*pool, parameters->gradients()); }
+void Session::clear_gradients() {
+  compute::fill_zero(*pool, parameters->gradients());
+  runner->begin_gradients();
+}
 
 std::uint64_t Session::tokens_of(std::uint64_t steps) const {
   if (!config.model.is_language_model()) return 0;

@@ -300,6 +300,31 @@ TEST(StepRunner, ANonFiniteOperandIsSeenInTheSameStep) {
   }
 }
 
+// The reason of a discard must not depend on whether a product ended within its step or later.
+TEST(StepRunner, WhatTheBackgroundFindsDoesNotDependOnTiming) {
+  const auto engine = engine::make_engine("reference", {1});
+  for (const bool slow_engine : {true, false}) {
+    SCOPED_TRACE(slow_engine);
+    FakeEngine fake(*engine), host(*engine);
+    fake.change_traits().runs_on_host = false;
+    fake.spoils.push_back({"l0.ffn_bwd", "dh1", 1, std::nan("")});
+    const std::chrono::milliseconds wait(5);
+    if (slow_engine)
+      fake.on_run = [&](const std::string&, int) {
+        std::this_thread::sleep_for(wait);
+        return Status();
+      };
+    else
+      fake.background_read = host.background_read = wait;
+    Step step(fake, host, "six");
+    for (int i = 0; i < 3; ++i) EXPECT_TRUE(step.runner->run(step.sample, 1024).finite) << i;
+    ASSERT_TRUE(step.runner->finish_gradients().ok());
+    EXPECT_EQ(step.runner->first_non_finite(), "the gradient of l0.w1");
+    step.runner->begin_gradients();
+    EXPECT_EQ(step.runner->first_non_finite(), "");
+  }
+}
+
 TEST(StepRunner, TensorsThatAreGoneAreNotRead) {
   const auto engine = engine::make_engine("reference", {1});
   Step shared(*engine, *engine, "six"), kept(*engine, *engine, "six", /*keep_all_tensors=*/true);
