@@ -171,6 +171,17 @@ Status write_file(const std::filesystem::path& path,
   return write_parts(writer, parts);
 }
 
+std::filesystem::path replaceable_file(const std::filesystem::path& path) {
+  if (path.empty()) throw Error("no file is named", "", "the path of a file");
+  std::error_code error;
+  const auto status = std::filesystem::status(path, error);  // of what a link leads to
+  if (status.type() == std::filesystem::file_type::not_found) return path;
+  if (!error && status.type() != std::filesystem::file_type::regular)
+    throw Error("this is no file that another could replace", path.string(),
+                "the path of a file, or of nothing yet");
+  return std::filesystem::is_symlink(path, error) ? std::filesystem::canonical(path, error) : path;
+}
+
 Status sync_descriptor(int descriptor, const std::filesystem::path& path) {
   if (flush_to_medium(descriptor) == 0) return {};
   return Status::failure(path.string() + ": cannot sync: " + system_reason());

@@ -70,6 +70,9 @@ Status write_file_atomically(const std::filesystem::path& path, std::string_view
 // Writes the parts to where a user says: atomically if that is a file or nothing yet. What else is
 // there (a device such as /dev/stdout, a pipe, a link) stays, and is written into.
 Status write_file(const std::filesystem::path& path, std::initializer_list<std::string_view> parts);
+// Where a file that a user names is, once it is to be replaced whole: at the end of a link. Throws
+// Error for what no file may take the place of: a device, a pipe, a folder.
+std::filesystem::path replaceable_file(const std::filesystem::path& path);
 // Flushes an open file to the disk itself; `path` is for the message.
 Status sync_descriptor(int descriptor, const std::filesystem::path& path);
 // Makes renames and new names in a folder durable.

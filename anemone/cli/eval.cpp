@@ -80,6 +80,14 @@ train::Windows windows_of(const Flags& flags) {
   return flags.ids.empty() ? train::Windows::shared_ends : train::Windows::apart;
 }
 
+std::unique_ptr<text::Tokenizer> tokenizer_for(const std::string& name, std::int64_t vocabulary) {
+  auto tokenizer = text::load_tokenizer(name);
+  if (std::int64_t{tokenizer->vocabulary()} != vocabulary)
+    throw Error(fmt::format("this tokenizer has {} tokens", tokenizer->vocabulary()), name,
+                fmt::format("{}, as the model has", vocabulary));
+  return tokenizer;
+}
+
 // Bytes of the text that the predicted tokens stand for, in windows of `length` tokens.
 std::uint64_t predicted_bytes(const text::Tokenizer& tokenizer, const Tokens& tokens,
                               train::Windows windows, std::uint64_t length) {
@@ -135,9 +143,11 @@ int run(const Flags& flags) {
                 flags.data.empty() ? flags.ids : flags.data, "at least 2 tokens");
   const train::MeanLoss loss = evaluate(flags, model, tokens);
   const double nll = loss.mean();
+  if (!std::isfinite(nll))
+    throw Error("the model's logits are not finite", flags.model, "a model that was trained whole");
   double bits_per_byte = -1;
   if (!flags.tokenizer.empty()) {
-    const auto tokenizer = text::load_tokenizer(flags.tokenizer);
+    const auto tokenizer = tokenizer_for(flags.tokenizer, model.config.vocab);
     const std::uint64_t bytes = predicted_bytes(*tokenizer, tokens, windows_of(flags),
                                                 static_cast<std::uint64_t>(model.config.seq));
     if (bytes > 0)

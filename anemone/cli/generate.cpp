@@ -45,11 +45,15 @@ struct Speed {
   }
 };
 
+double tokens_per_second(const model::Generation& generation) {
+  return generation.steps == 0 ? 0 : static_cast<double>(generation.steps) / generation.seconds;
+}
+
 Speed speed_of(const model::Decoder& decoder, const model::Generation& generation, int threads) {
   Speed speed;
   if (generation.steps == 0) return speed;
   const auto steps = static_cast<double>(generation.steps);
-  speed.tokens_per_second = steps / generation.seconds;
+  speed.tokens_per_second = tokens_per_second(generation);
   double cache = 0;
   for (std::int64_t i = 0; i < generation.steps; ++i)
     cache += static_cast<double>(decoder.cache_bytes(decoder.position() - 1 - i));
@@ -88,7 +92,7 @@ void print_json(const Flags& flags, const model::Generation& generation, const S
                                  {"stop", model::describe(generation.stop)},
                                  {"prompt_seconds", generation.prompt_seconds},
                                  {"seconds", generation.seconds},
-                                 {"tokens_per_second", speed.tokens_per_second}};
+                                 {"tokens_per_second", tokens_per_second(generation)}};
   if (flags.stats) {
     json["bytes_per_token"] = speed.bytes_per_token;
     json["read_bytes_per_second"] = speed.bandwidth;
@@ -111,7 +115,17 @@ std::string prompt_of(const Flags& flags) {
   return std::string(InputText("-").view());
 }
 
+// What would be told behind the prompt, and too late.
+void check(const Flags& flags) {
+  try {
+    const model::Sampler sampler(flags.options.sampler);
+  } catch (const Error& error) {
+    throw UsageError(error.problem(), "--" + error.where(), error.expected());
+  }
+}
+
 int run(Flags flags) {
+  check(flags);
   model::ModelFile file = read_model_argument(flags.model);
   file.config.dtype = flags.precision == "fp32" ? DType::fp32 : DType::fp16;
   if (flags.tokenizer.empty()) flags.tokenizer = file.tokenizer;

@@ -173,8 +173,9 @@ ModelFile parse_llama2c(std::span<const std::byte> bytes, const std::string& nam
   return file;
 }
 
-Status write_llama2c(const std::filesystem::path& path, const nn::ModelConfig& config,
+Status write_llama2c(const std::filesystem::path& given, const nn::ModelConfig& config,
                      const std::vector<NamedTensor>& tensors) {
+  const std::filesystem::path path = replaceable_file(given);
   require_expressible(config, path.string());
   const TensorList list(config, tensors, path.string());
   const std::filesystem::path unfinished = path.string() + ".tmp";

@@ -112,8 +112,8 @@ void TokenFile::read(std::uint64_t begin, std::span<TokenId> ids) const {
 }
 
 TokenWriter::TokenWriter(const fs::path& path, std::uint64_t vocabulary)
-    : path_(path),
-      unfinished_(fmt::format("{}.{}.tmp", path.string(), ::getpid())),
+    : path_(replaceable_file(path)),
+      unfinished_(fmt::format("{}.{}.tmp", path_.string(), ::getpid())),
       vocabulary_(vocabulary),
       width_(vocabulary > kLargest16 ? 4 : 2) {
   if (vocabulary == 0 || vocabulary > kLargest32)

@@ -16,10 +16,21 @@ Session::Saved saved_of(const TrainerState& state) {
           state.data_offset, state.best_loss, state.best_step};
 }
 
+void refuse_another_run(const RunConfig& before, const RunConfig& now, const std::string& where) {
+  const std::vector<std::string> conflicts = resume_conflicts(before, now);
+  if (!conflicts.empty())
+    throw Error(fmt::format("this is another run: {}", fmt::join(conflicts, "; ")), where,
+                "the same config; a new run goes to another --out");
+}
+
 }  // namespace
 
 void Session::start_new() {
-  if (options.resume) message("there is no checkpoint yet: starting from the beginning");
+  if (options.resume) {
+    const std::filesystem::path path = directory->config_path();
+    if (std::filesystem::exists(path)) refuse_another_run(load_run_config(path, {}), config, path);
+    message("there is no checkpoint yet: starting from the beginning");
+  }
   set_initial_weights(*parameters, config, options.init);
   if (!options.init.empty()) message("initial weights from " + options.init.string());
   const TrainConfig& train = config.train;
@@ -37,10 +48,7 @@ void Session::resume(LoadedCheckpoint& loaded) {
   const std::string where = loaded.directory.string();
   state = parse_trainer_state(loaded.state_json, where + "/state.json");
   const RunConfig before = parse_run_config(state.config, where + "/state.json", {});
-  const std::vector<std::string> conflicts = resume_conflicts(before, config);
-  if (!conflicts.empty())
-    throw Error(fmt::format("this is another run: {}", fmt::join(conflicts, "; ")), where,
-                "the same config; a new run goes to another --out");
+  refuse_another_run(before, config, where);
   parameters->load(loaded.tensors, /*with_gradient=*/state.accumulated > 0);
   state.loss_scale.dynamic = config.train.loss_scale == "dynamic";
   state.loss_scale.growth_interval = config.train.loss_scale_growth_interval;

@@ -43,6 +43,20 @@ TEST(WriteFile, ReplacesFilesAndWritesIntoLinksAndPipes) {
   EXPECT_EQ(received, std::string(100'000, 'x') + "y");
 }
 
+TEST(ReplaceableFile, IsBehindALinkAndNoDevicePipeOrFolder) {
+  const test::TemporaryDirectory folder;
+  const fs::path file = folder.path() / "file", link = folder.path() / "link",
+                 pipe = folder.path() / "pipe";
+  EXPECT_EQ(replaceable_file(file), file);  // nothing yet
+  ASSERT_TRUE(write_file(file, {"text"}).ok());
+  EXPECT_EQ(replaceable_file(file), file);
+  fs::create_symlink(file, link);
+  EXPECT_EQ(replaceable_file(link), fs::canonical(file));
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  for (const fs::path& other : {pipe, folder.path(), fs::path("/dev/null"), fs::path()})
+    EXPECT_THROW(replaceable_file(other), Error) << other;
+}
+
 TEST(WriteFile, NamesTheFileMeantAndLeavesNothing) {
   const test::TemporaryDirectory folder;
   const fs::path file = folder.path() / "none" / "file";

@@ -185,6 +185,9 @@ TEST(Resume, BeforeTheFirstCheckpointStartsAgain) {
   RunCase run;
   ASSERT_EQ(run.run_until(3, false).outcome, Outcome::interrupted);
   std::filesystem::remove_all(run.options.out / "checkpoints");
+  run.options.config = tiny_config({"model.hidden=24"});
+  EXPECT_THROW(run.resume(), Error);  // another run, checkpoint or not
+  run.options.config = tiny_config();
   ASSERT_EQ(run.resume().outcome, Outcome::finished);
   EXPECT_TRUE(run.said("no checkpoint yet"));
   expect_same(run, whole);
