@@ -18,11 +18,9 @@ target_link_libraries(anemone_lib
   PUBLIC fmt::fmt Threads::Threads
   PRIVATE xxHash::xxhash tomlplusplus::tomlplusplus
     $<BUILD_INTERFACE:anemone_options> $<BUILD_INTERFACE:nlohmann_json::nlohmann_json>)
-anemone_precompile(anemone_lib)
 
 add_executable(anemone ${ANEMONE_PROGRAM_SOURCES})
 target_link_libraries(anemone PRIVATE anemone_lib anemone_options CLI11::CLI11 nlohmann_json::nlohmann_json)
-anemone_precompile(anemone <CLI/CLI.hpp>)
 set_target_properties(anemone PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
 # CLI11 is a large header that sanitizers make slow to optimize, and nothing here is worth optimizing.
 target_compile_options(anemone PRIVATE $<$<CONFIG:Debug>:-O0>)
