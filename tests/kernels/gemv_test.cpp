@@ -61,7 +61,7 @@ TEST_P(GemvKernels, AgreeWithDoubleAtEverySize) {
 
 TEST_P(GemvKernels, OfNothing) {
   float y[16];
-  for (const GemvFn* function : {row().by_columns, row().by_rows}) {
+  for (GemvFn* function : {row().by_columns, row().by_rows}) {
     y[2] = 5;
     function({DType::fp16, nullptr, 1, nullptr, 0, y, 3});
     EXPECT_EQ(y[2], 0);

@@ -59,7 +59,9 @@ TEST_F(TextFiles, SayWhichFolderCannotBeRead) {
   constexpr uid_t kNobody = 65534;
   if (root && ::seteuid(kNobody) != 0) GTEST_SKIP() << "cannot be another user here";
   const std::string said = refusal();
-  if (root) ASSERT_EQ(::seteuid(0), 0);
+  if (root) {
+    ASSERT_EQ(::seteuid(0), 0);
+  }
   fs::permissions(deep(), fs::perms::all);
   EXPECT_EQ(said.rfind(deep().string() + ": cannot read: ", 0), 0U) << said;
 }
