@@ -35,6 +35,7 @@ include(AnemoneFakeAne)
 set(ANEMONE_TEST_ENVIRONMENT "")
 if(ANEMONE_SANITIZE)
   list(APPEND ANEMONE_TEST_ENVIRONMENT
+    "ASAN_OPTIONS=allocator_may_return_null=1"  # as other allocators do
     "LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/lsan_suppressions.txt:print_suppressions=0")
 endif()
 

@@ -200,6 +200,7 @@ std::vector<double> round_ticks(double low, double high, int wanted) {
 
 std::vector<double> log_ticks(double low, double high) {
   std::vector<double> ticks;
+  if (!(low > 0) || !std::isfinite(low) || !std::isfinite(high)) return ticks;
   const int first = static_cast<int>(std::floor(std::log10(low))),
             last = static_cast<int>(std::ceil(std::log10(high)));
   const bool all = last - first <= 3;  // else powers of ten alone, and not too many of them
