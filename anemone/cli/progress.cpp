@@ -6,19 +6,14 @@
 
 #include <cstdio>
 
+#include "anemone/base/duration.h"
+
 namespace anemone::cli {
 namespace {
 
 constexpr std::chrono::milliseconds kRedraw{100};  // on a terminal
 constexpr std::chrono::seconds kPlainInterval{5};  // elsewhere
 constexpr const char* kClearLine = "\r\033[K";
-
-std::string duration(double seconds) {
-  const auto whole = static_cast<long long>(seconds + 0.5);
-  if (whole < 60) return fmt::format("{} s", whole);
-  if (whole < 3600) return fmt::format("{}:{:02} min", whole / 60, whole % 60);
-  return fmt::format("{}:{:02} h", whole / 3600, whole % 3600 / 60);
-}
 
 }  // namespace
 
@@ -29,7 +24,7 @@ void ProgressDisplay::update(const train::Progress& p) {
       p.tokens_per_second > 0 ? fmt::format(" | {:.0f} tokens/s", p.tokens_per_second) : "";
   line_ = fmt::format("step {}/{} | update {} | loss {} | scale {:g} | {:.2f} ms/step{} | ETA {}",
                       p.step, p.steps, p.update, train::loss_text(p.loss), p.loss_scale,
-                      p.ms_per_step, tokens, duration(p.seconds_left));
+                      p.ms_per_step, tokens, duration_text(p.seconds_left));
   shown_ = false;
   if (Clock::now() < next_ && p.step != p.steps) return;
   draw();

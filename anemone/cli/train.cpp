@@ -17,6 +17,7 @@
 #include "anemone/cli/command.h"
 #include "anemone/cli/config_flags.h"
 #include "anemone/cli/progress.h"
+#include "anemone/train/run_plan.h"
 #include "anemone/train/trainer.h"
 
 namespace anemone::cli {
@@ -33,7 +34,7 @@ void refuse_empty(const CLI::Option* option, const std::string& value) {
 struct TrainFlags {
   ConfigFlags config;
   std::string out, init;
-  bool resume = false, print_config = false;
+  bool resume = false, print_config = false, dry_run = false, json = false;
   double continued = -1;  // seconds spent by the processes before this one; < 0: there were none
 };
 
@@ -162,6 +163,13 @@ int conclude(const TrainFlags& flags, const fs::path& out, const train::TrainRes
   return kExitFailure;
 }
 
+int print_plan(const TrainFlags& flags, train::TrainerOptions& options) {
+  options.on_message = [](const std::string& text) { fmt::print(stderr, "{}\n", text); };
+  const train::RunPlan plan = train::plan_run(options);
+  fmt::print("{}", flags.json ? train::to_json(plan) : train::to_text(plan));
+  return kExitOk;
+}
+
 int run(TrainFlags& flags) {
   if (!flags.config.given() && flags.resume && !flags.out.empty())
     flags.config.set_path((fs::path(flags.out) / "config.toml").string());
@@ -175,10 +183,11 @@ int run(TrainFlags& flags) {
     return kExitOk;
   }
   const auto started = std::chrono::steady_clock::now();
-  catch_signals();
   options.out = flags.out.empty() ? default_out(flags) : fs::path(flags.out);
-  options.resume = flags.resume;
   options.init = flags.init;
+  if (flags.dry_run) return print_plan(flags, options);
+  catch_signals();
+  options.resume = flags.resume;
   options.continues = flags.continued >= 0;
   options.seconds_spent = std::max(0.0, flags.continued);
   ProgressDisplay display;
@@ -209,6 +218,11 @@ Run setup(CLI::App& app) {
       ->type_name("FILE")
       ->excludes(resume);
   app.add_flag("--print-config", flags->print_config, "Print the resolved config, and do nothing");
+  CLI::Option* dry_run = app.add_flag(
+      "--dry-run", flags->dry_run,
+      "Print what the run would take (memory, work, time by a few steps), and start none");
+  dry_run->excludes(resume);
+  app.add_flag("--json", flags->json, "The plan of --dry-run as JSON")->needs(dry_run);
   app.add_option("--continued", flags->continued)->group("");
   return [flags, out] {
     refuse_empty(out, flags->out);
@@ -227,6 +241,7 @@ const Command train_command = {
     "  anemone train --config configs/small.toml --steps 50 --set train.learning_rate=2e-3\n"
     "  anemone train --config configs/layer.toml --out runs/a --resume\n"
     "  anemone train --config configs/layer.toml --print-config\n"
+    "  anemone train --config configs/stories110m.toml --dry-run\n"
     "\n"
     "A run folder holds config.toml, metrics.jsonl, checkpoints/ and at the end report.json. "
     "SIGINT and\n"

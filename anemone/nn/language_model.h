@@ -30,6 +30,10 @@ std::vector<VocabPart> vocab_parts(std::int64_t vocab);
 // final_norm, classifier (if it is not the embedding). Without a vocabulary: the layers'.
 std::vector<ParameterSpec> model_parameters(const ModelConfig& config);
 
+// What a parameter belongs to, for people: "embedding", "attention", "feed-forward", "norms",
+// "classifier".
+std::string_view parameter_part(const ParameterSpec& parameter);
+
 // The classifier's rows of each part, named "embedding.part0" (tied) or "classifier.part0".
 std::vector<ParameterRows> classifier_rows(const ModelConfig& config);
 

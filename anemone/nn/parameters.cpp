@@ -70,4 +70,13 @@ std::vector<ParameterSpec> model_parameters(const ModelConfig& given) {
   return list;
 }
 
+std::string_view parameter_part(const ParameterSpec& parameter) {
+  const std::string_view name = parameter.name;
+  if (name == "embedding") return "embedding";
+  if (name == "classifier") return "classifier";
+  const std::string_view last = name.substr(name.rfind('.') + 1);
+  if (last == "wq" || last == "wk" || last == "wv" || last == "wo") return "attention";
+  return last == "w1" || last == "w2" || last == "w3" ? "feed-forward" : "norms";
+}
+
 }  // namespace anemone::nn

@@ -32,7 +32,8 @@ class TokenFile {
   explicit TokenFile(const std::filesystem::path& path, std::uint64_t vocabulary = 0);
 
   std::uint64_t size() const { return size_; }
-  std::uint64_t vocabulary() const { return vocabulary_; }  // 0 = unknown
+  std::size_t bytes() const { return file_.bytes().size(); }  // mapped
+  std::uint64_t vocabulary() const { return vocabulary_; }    // 0 = unknown
   // XXH3-128 of the ids' bytes: the header's, or computed.
   std::string hash() const;
   // Ids begin, begin + 1, … of the file; there must be as many.

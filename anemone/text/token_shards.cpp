@@ -39,6 +39,12 @@ TokenShards::TokenShards(std::span<const std::filesystem::path> paths, std::uint
   }
 }
 
+std::size_t TokenShards::bytes() const {
+  std::size_t sum = 0;
+  for (const TokenFile& file : files_) sum += file.bytes();
+  return sum;
+}
+
 std::string TokenShards::hash() const {
   std::string all;
   for (const TokenFile& file : files_) all += file.hash();

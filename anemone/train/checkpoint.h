@@ -18,6 +18,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <vector>
@@ -69,6 +70,10 @@ class CheckpointStore {
   // place of what was there.
   Status set_aside();
 
+  // How many there may be for a moment: those kept, those with a mark, and the one being written.
+  static std::uint64_t most_at_once(int keep) {
+    return static_cast<std::uint64_t>(keep < 1 ? 1 : keep) + std::size(kMarks) + 1;
+  }
   // Bytes on the disk that a save of `contents` needs.
   static std::uint64_t bytes_needed(const CheckpointContents& contents);
 

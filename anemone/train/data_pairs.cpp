@@ -31,6 +31,7 @@ class PairsSource final : public DataSource {
   std::string describe() const override {
     return fmt::format("pairs: {} samples and {} held out from {}", samples(), held_out(), path_);
   }
+  DataMemory memory() const override { return {order_.bytes(), x_.data.size() + y_.data.size()}; }
 
  private:
   const TensorView& checked(const char* name, const RunConfig& config) const {

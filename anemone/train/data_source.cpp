@@ -68,6 +68,7 @@ class OriginalSource final : public DataSource {
   std::string describe() const override {
     return fmt::format("original: one sample, drand48 seed {}", seed_);
   }
+  DataMemory memory() const override { return {2 * x_.size() * sizeof(float), 0}; }
 
  private:
   std::int64_t seed_;

@@ -16,6 +16,12 @@
 
 namespace anemone::train {
 
+// What a source takes, in bytes.
+struct DataMemory {
+  std::size_t held = 0;    // its own
+  std::size_t mapped = 0;  // of files, which the system drops when memory is short
+};
+
 class DataSource {
  public:
   virtual ~DataSource() = default;
@@ -25,6 +31,7 @@ class DataSource {
   virtual void training(std::int64_t step, Sample& sample) = 0;
   virtual void validation(std::int64_t index, Sample& sample) = 0;
   virtual std::string describe() const = 0;  // "original: one sample, drand48 seed 42"
+  virtual DataMemory memory() const = 0;
 };
 
 // Called now and then while a source is made; what it throws ends the making.
@@ -46,6 +53,7 @@ class SampleOrder {
  public:
   SampleOrder(std::int64_t samples, std::uint64_t seed);
   std::int64_t sample(std::int64_t step);
+  std::size_t bytes() const { return order_.size() * sizeof(order_[0]); }
 
  private:
   void shuffle(std::int64_t epoch);

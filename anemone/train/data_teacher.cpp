@@ -33,6 +33,9 @@ class TeacherSource final : public DataSource {
   std::string describe() const override {
     return fmt::format("teacher: {} samples and {} held out, seed {}", samples_, held_out_, seed_);
   }
+  DataMemory memory() const override {
+    return {labels_.size() * sizeof(float) + order_.bytes(), 0};
+  }
 
  private:
   // Uniform with variance 1.

@@ -72,6 +72,10 @@ class TokenSource final : public DataSource {
                        counted(held_.tokens(), "token"), hash_);
   }
 
+  DataMemory memory() const override {
+    return {order_.bytes(), training_.bytes() + validation_.bytes()};
+  }
+
  private:
   Span training_span(const RunConfig& config, bool shares) const {
     const auto size = static_cast<double>(training_.size());

@@ -70,6 +70,9 @@ class GradientWork {
   double milliseconds(int job) const { return at(job).milliseconds; }  // of its last run
   std::chrono::steady_clock::time_point began(int job) const { return at(job).began; }
   double flops(int job) const;
+  std::size_t workspace_bytes() const {
+    return workspace_.size() + scratch_.size() * sizeof(float);
+  }
   std::string explain() const;
 
  private:

@@ -35,9 +35,10 @@ class ParameterList {
 
   std::span<Parameter> all() { return parameters_; }
   std::span<const Parameter> all() const { return parameters_; }
-  Parameter& get(std::string_view name);         // Error naming what there is
-  std::int64_t count() const { return count_; }  // elements in all
-  std::size_t bytes() const;
+  Parameter& get(std::string_view name);                          // Error naming what there is
+  std::int64_t count() const { return count_; }                   // elements in all
+  std::size_t bytes() const;                                      // of all that it holds
+  std::size_t block_bytes() const { return bytes() / blocks(); }  // of the values, or gradients …
 
   // Every parameter laid end to end, for whole-model loops (optimizer, norm, finite check).
   std::span<float> values();

@@ -76,11 +76,15 @@ double StepRunner::Impl::executed_flops() const {
   return sum;
 }
 
-std::size_t StepRunner::Impl::engine_bytes() const {
-  std::size_t sum = 0;
-  for (const auto& executable : executables_)
-    sum += executable->scratch_bytes() + executable->constant_bytes();
-  return sum;
+StepMemory StepRunner::Impl::memory() const {
+  StepMemory memory;
+  for (const auto& executable : executables_) {
+    memory.constants += executable->constant_bytes();
+    memory.scratch += executable->scratch_bytes();
+  }
+  memory.surfaces = plan_.bytes();
+  memory.host = work_->workspace_bytes() + scratch_.size() * sizeof(float);
+  return memory;
 }
 
 std::string StepRunner::Impl::explain() const {

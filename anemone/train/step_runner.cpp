@@ -214,7 +214,6 @@ std::span<const StepPart> StepRunner::parts() { return impl_->parts(); }
 double StepRunner::executed_flops() const { return impl_->executed_flops(); }
 std::string StepRunner::explain() const { return impl_->explain(); }
 const StepPlan& StepRunner::plan() const { return impl_->plan(); }
-std::size_t StepRunner::surface_bytes() const { return impl_->plan().bytes(); }
-std::size_t StepRunner::engine_bytes() const { return impl_->engine_bytes(); }
+StepMemory StepRunner::memory() const { return impl_->memory(); }
 
 }  // namespace anemone::train

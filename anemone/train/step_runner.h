@@ -35,6 +35,15 @@ struct RunnerOptions {
   bool keep_all_tensors = false;  // tensor() gives any of them; takes more memory
 };
 
+// What a step holds, in bytes.
+struct StepMemory {
+  std::size_t constants = 0;  // weights and constants in the engines' own form
+  std::size_t scratch = 0;    // intermediate values inside of programs
+  std::size_t surfaces = 0;   // tensors between programs: activations and what flows back
+  std::size_t host = 0;       // workspace of the host's own work
+  std::size_t engine() const { return constants + scratch; }
+};
+
 // What a part of the last step took, for benchmarks.
 struct StepPart {
   // tokens: host operations on ids.
@@ -86,8 +95,7 @@ class StepRunner {
   double executed_flops() const;
   std::string explain() const;
   const StepPlan& plan() const;
-  std::size_t surface_bytes() const;
-  std::size_t engine_bytes() const;  // scratch and constants
+  StepMemory memory() const;
 
  private:
   class Impl;

@@ -45,7 +45,7 @@ class StepRunner::Impl {
   }
   double compile_milliseconds() const { return compile_milliseconds_; }
   const StepPlan& plan() const { return plan_; }
-  std::size_t engine_bytes() const;
+  StepMemory memory() const;
 
  private:
   struct Copy {

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "anemone/train/cadence.h"
 #include "anemone/train/optimizer.h"
 #include "anemone/train/schedule.h"
 #include "anemone/train/train_loop.h"
@@ -71,9 +72,9 @@ void TrainLoop::update() {
   state.loss_sum = 0;
   state.non_finite.clear();
   ++state.update;
-  const auto every = static_cast<std::uint64_t>(config_.validate_every);
-  state.validation_due = s_.data->held_out() > 0 &&
-                         (state.step >= total_steps() || (every != 0 && state.update % every == 0));
+  const bool at_end = state.step >= total_steps();
+  state.validation_due =
+      s_.data->held_out() > 0 && is_due(config_.validate_every, state.update, at_end);
   if (record.skipped.empty()) give_new_weights(record);
   record.times.total = 1e3 * seconds_since(start);
   s_.metrics->update(record);

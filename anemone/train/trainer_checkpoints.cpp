@@ -25,19 +25,24 @@ void refuse_another_run(const RunConfig& before, const RunConfig& now, const std
 
 }  // namespace
 
+// The state of a run before its first step.
+void Session::initialize() {
+  set_initial_weights(*parameters, config, options.init);
+  const TrainConfig& train = config.train;
+  state.loss_scale.dynamic = train.loss_scale == "dynamic";
+  state.loss_scale.scale =
+      state.loss_scale.dynamic ? train.initial_loss_scale : std::stod(train.loss_scale);
+  state.loss_scale.growth_interval = train.loss_scale_growth_interval;
+}
+
 void Session::start_new() {
   if (options.resume) {
     const std::filesystem::path path = directory->config_path();
     if (std::filesystem::exists(path)) refuse_another_run(load_run_config(path, {}), config, path);
     message("there is no checkpoint yet: starting from the beginning");
   }
-  set_initial_weights(*parameters, config, options.init);
+  initialize();
   if (!options.init.empty()) message("initial weights from " + options.init.string());
-  const TrainConfig& train = config.train;
-  state.loss_scale.dynamic = train.loss_scale == "dynamic";
-  state.loss_scale.scale =
-      state.loss_scale.dynamic ? train.initial_loss_scale : std::stod(train.loss_scale);
-  state.loss_scale.growth_interval = train.loss_scale_growth_interval;
   if (const Status status = write_file_atomically(directory->config_path(), to_toml(config));
       !status.ok())
     throw Error(status.message);
@@ -77,19 +82,23 @@ void Session::repair_marks() {
   if (!status.ok()) message("GOOD may name another checkpoint: " + status.message);
 }
 
+CheckpointContents Session::contents(bool with_gradient) const {
+  CheckpointContents contents;
+  contents.step = state.step;
+  contents.state_json = to_json(state);
+  contents.tensors = parameters->tensors(with_gradient);
+  if (has_best_here()) contents.marks.push_back(Mark::best);
+  if (is_rollback_point()) contents.marks.push_back(Mark::good);
+  return contents;
+}
+
 Status Session::save() {
   const Clock::time_point start = Clock::now();
   if (Status status = metrics->sync(); !status.ok()) return status;
   state.metrics_offset = metrics->offset();
   state.wall_seconds = wall_before + seconds_since(started);
   if (Status status = runner->finish_gradients(); !status.ok()) return status;
-  CheckpointContents contents;
-  contents.step = state.step;
-  contents.state_json = to_json(state);
-  contents.tensors = parameters->tensors(/*with_gradient=*/state.accumulated > 0);
-  if (has_best_here()) contents.marks.push_back(Mark::best);
-  if (is_rollback_point()) contents.marks.push_back(Mark::good);
-  const Status status = checkpoints->save(contents);
+  const Status status = checkpoints->save(contents(/*with_gradient=*/state.accumulated > 0));
   state.checkpoint_seconds += seconds_since(start);
   if (status.ok()) {
     saved = saved_of(state);

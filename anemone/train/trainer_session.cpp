@@ -28,6 +28,12 @@ int programs_of(const nn::StepGraph& graph) {
                                         [](const nn::Kernel& kernel) { return !kernel.host; }));
 }
 
+void refuse_used_folder(const fs::path& folder) {
+  if (fs::exists(folder / "checkpoints"))
+    throw Error("this folder holds a run already", folder.string(),
+                "--resume to go on with it, or another --out");
+}
+
 }  // namespace
 
 engine::CompileOptions compile_options(const EngineConfig& config) {
@@ -83,21 +89,24 @@ void Session::throw_if_stopped() const {
   if (const int number = signal(); number != 0) throw StopRequested{number};
 }
 
-void Session::prepare() {
+std::optional<LoadedCheckpoint> Session::open_folder() {
   if (options.resume && !fs::exists(options.out))
     throw Error("there is no run to resume", options.out.string(), "a run folder");
   directory = std::make_unique<RunDirectory>(options.out);
   checkpoints =
       std::make_unique<CheckpointStore>(directory->path(), static_cast<int>(config.train.keep));
   std::optional<LoadedCheckpoint> loaded;
-  if (options.resume) {
+  if (options.resume)
     loaded = checkpoints->load_latest();
-  } else if (fs::exists(directory->path() / "checkpoints")) {
-    throw Error("this folder holds a run already", directory->path().string(),
-                "--resume to go on with it, or another --out");
-  }
+  else
+    refuse_used_folder(directory->path());
   if (options.continues && !loaded)
     throw Error("the checkpoint to go on from is gone", directory->path().string());
+  return loaded;
+}
+
+// What every run needs before its weights are known.
+nn::StepGraph Session::set_up() {
   make_engines();
   nn::StepGraph graph = nn::model_step(config.model, partition);
   check_compile_limit(graph);
@@ -106,6 +115,12 @@ void Session::prepare() {
   if (config.model.is_language_model()) text_measure = std::make_unique<TextMeasure>(config);
   peak = options.peak != nullptr ? *options.peak : compute::measure_peak(*pool);
   throw_if_stopped();
+  return graph;
+}
+
+void Session::prepare() {
+  std::optional<LoadedCheckpoint> loaded = open_folder();
+  nn::StepGraph graph = set_up();
   if (loaded)
     resume(*loaded);
   else
@@ -116,6 +131,15 @@ void Session::prepare() {
   state.config = to_toml(config);
   state.environment = environment();
   introduce();
+}
+
+void Session::open_for_plan() {
+  refuse_used_folder(options.out);
+  nn::StepGraph graph = set_up();
+  initialize();
+  compile(std::move(graph));
+  state.config = to_toml(config);
+  state.environment = environment();
 }
 
 // What this process is about to do, before it is silent for a while.
@@ -140,11 +164,11 @@ void Session::introduce() const {
   if (static_cast<std::uint64_t>(config.train.warmup) > updates)
     message(fmt::format("        train.warmup is longer than the run of {}",
                         counted(updates, "update")));
-  message(
-      fmt::format("memory  parameters and optimizer {:.1f} MB, activations {:.1f}, engine {:.1f}",
-                  static_cast<double>(parameters->bytes()) / 1e6,
-                  static_cast<double>(runner->surface_bytes()) / 1e6,
-                  static_cast<double>(runner->engine_bytes()) / 1e6));
+  const StepMemory memory = runner->memory();
+  message(fmt::format(
+      "memory  parameters and optimizer {:.1f} MB, activations {:.1f}, engine {:.1f}",
+      static_cast<double>(parameters->bytes()) / 1e6, static_cast<double>(memory.surfaces) / 1e6,
+      static_cast<double>(memory.engine()) / 1e6));
   message(fmt::format("peak    {:.3f} TFLOP/s fp32, {:.3f} bf16", peak.fp32_flops / 1e12,
                       peak.bf16_flops / 1e12));
   message(fmt::format("folder  {}", directory->path().string()));
@@ -288,8 +312,9 @@ Report Session::make_report() const {
   report.peak_tflops = usable_peak_flops(peak, config.engine.precision) / 1e12;
   report.parameters = parameters->count();
   report.parameter_bytes = parameters->bytes();
-  report.surface_bytes = runner->surface_bytes();
-  report.engine_bytes = runner->engine_bytes();
+  const StepMemory memory = runner->memory();
+  report.surface_bytes = memory.surfaces;
+  report.engine_bytes = memory.engine();
   report.peak_memory_bytes = peak_memory_bytes();
   report.engine = engine->name();
   report.partition = partition;

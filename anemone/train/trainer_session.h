@@ -5,6 +5,7 @@
 #include <chrono>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,6 +40,8 @@ struct Session {
   // Locks the folder, loads or initializes, checks the compile budget, compiles. Throws Error or
   // StopRequested; a folder that was made for nothing is removed then.
   void open();
+  // The same without a folder: nothing is written. For a plan of the run (run_plan.h).
+  void open_for_plan();
 
   Status save();  // a checkpoint of the present state
   bool is_saved() const;
@@ -49,7 +52,8 @@ struct Session {
   Status go_back();
   std::string describe_saved() const;  // "the checkpoint of step 100"
   void clear_gradients();
-  std::uint64_t tokens_of(std::uint64_t steps) const;  // 0 for layers alone
+  std::uint64_t tokens_of(std::uint64_t steps) const;     // 0 for layers alone
+  CheckpointContents contents(bool with_gradient) const;  // of a checkpoint of the present state
   Report make_report() const;
   void message(const std::string& text) const {
     if (options.on_message) options.on_message(text);
@@ -88,6 +92,8 @@ struct Session {
 
  private:
   void prepare();
+  std::optional<LoadedCheckpoint> open_folder();
+  nn::StepGraph set_up();
   bool has_best_here() const;
   void throw_if_stopped() const;
   void make_engines();
@@ -95,6 +101,7 @@ struct Session {
   engine::Support takes_model(const engine::Engine& candidate) const;
   void check_compile_limit(const nn::StepGraph& graph) const;
   void start_new();
+  void initialize();
   void resume(LoadedCheckpoint& loaded);
   void repair_marks();
   void compile(nn::StepGraph graph);

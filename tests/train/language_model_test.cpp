@@ -260,7 +260,7 @@ TEST(LanguageModelStep, ValidationEndsWithTheLoss) {
   initialize_by_specs(*forward.parameters, 3);
   forward.run(1, /*accumulate=*/false);
   EXPECT_EQ(forward.result.loss, trained.result.loss);
-  EXPECT_LT(forward.runner->surface_bytes(), trained.runner->surface_bytes());
+  EXPECT_LT(forward.runner->memory().surfaces, trained.runner->memory().surfaces);
 }
 
 TEST(LanguageModelStep, NonFiniteWeightsAreFound) {

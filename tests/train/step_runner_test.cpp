@@ -328,7 +328,7 @@ TEST(StepRunner, WhatTheBackgroundFindsDoesNotDependOnTiming) {
 TEST(StepRunner, TensorsThatAreGoneAreNotRead) {
   const auto engine = engine::make_engine("reference", {1});
   Step shared(*engine, *engine, "six"), kept(*engine, *engine, "six", /*keep_all_tensors=*/true);
-  EXPECT_LT(shared.runner->surface_bytes(), kept.runner->surface_bytes());
+  EXPECT_LT(shared.runner->memory().surfaces, kept.runner->memory().surfaces);
   for (Step* step : {&shared, &kept})
     ASSERT_TRUE(step->runner->run(step->sample, 1024).status.ok());
   const train::StepPlan& plan = shared.runner->plan();
