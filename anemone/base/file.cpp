@@ -197,8 +197,9 @@ Status sync_directory(const std::filesystem::path& directory) {
 
 Status rename_durably(const std::filesystem::path& from, const std::filesystem::path& to) {
   if (::rename(from.c_str(), to.c_str()) != 0) {
-    return Status::failure(from.string() + ": cannot rename to " + to.string() + ": " +
-                           system_reason());
+    // Where it was written is a name that nobody chose.
+    return Status::failure(to.string() + ": cannot be put in place: " + system_reason() +
+                           " (what was there is unchanged)");
   }
   const auto parent = to.has_parent_path() ? to.parent_path() : std::filesystem::path(".");
   return sync_directory(parent);

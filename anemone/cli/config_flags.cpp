@@ -39,6 +39,12 @@ constexpr Flag kSwitches[] = {
      "Several kernels in one program on the Neural Engine: fewer compiles (unproven)"},
 };
 
+// Here, since what follows a blank is an argument of its own to the parser, which nobody expects.
+std::string check_assignment(const std::string& given) {
+  if (given.find('=') != std::string::npos) return {};
+  return fmt::format("'{0}' has no value: write {0}=VALUE, without blanks around the =", given);
+}
+
 bool is_switch(std::string_view flag) {
   return std::any_of(std::begin(kSwitches), std::end(kSwitches),
                      [&](const Flag& known) { return known.flag == flag; });
@@ -61,6 +67,7 @@ void ConfigFlags::declare(CLI::App& app, const std::vector<std::string>& names) 
   }
   app.add_option("--set", sets_, "Set any key of the config: --set train.learning_rate=2e-3")
       ->type_name("KEY=VALUE")
+      ->check(check_assignment)
       ->allow_extra_args(false);
 }
 

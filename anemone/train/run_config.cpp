@@ -281,10 +281,11 @@ RunConfig parse_run_config(std::string_view toml, const std::string& name,
     return config;
   }
   try {
-    std::string names = name + " with";
+    std::string names = name + " with", last;
     for (const ConfigOverride& given : overrides) {
       apply_override(config, given);
-      names += " " + given.origin;
+      if (given.origin != last) names += " " + given.origin;  // a flag may stand for several keys
+      last = given.origin;
     }
     finish(config, names);
   } catch (const Error& error) {

@@ -190,6 +190,19 @@ TEST(RunConfig, ErrorsTellTheFileFromTheOverride) {
   }
 }
 
+TEST(RunConfig, AFlagThatStandsForSeveralKeysIsNamedOnce) {
+  const std::vector<ConfigOverride> flags = {{"data.source=text", "--text a.txt"},
+                                             {"data.path=a.txt", "--text a.txt"},
+                                             {"model.heads=3", "--set model.heads=3"}};
+  try {
+    parse_run_config(kModel, "c.toml", flags);
+    FAIL();
+  } catch (const OverrideError& error) {
+    EXPECT_EQ(error.where().find("c.toml with --text a.txt --set model.heads=3"), 0U)
+        << error.where();
+  }
+}
+
 TEST(RunConfig, EveryKeyHasHelpAndOneTable) {
   for (const ConfigKey& key : config_keys(RunConfig())) {
     EXPECT_FALSE(key.help.empty()) << key.name;
