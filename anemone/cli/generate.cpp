@@ -201,7 +201,7 @@ void declare_sampling(CLI::App& app, Flags& flags) {
 
 Run setup(CLI::App& app) {
   auto flags = std::make_shared<Flags>();
-  flags->options.sampler.top_p = 0.9;
+  flags->options.sampler.top_p = model::kUsualTopP;
   app.add_option("--model,-m", flags->model,
                  "A llama2.c .bin file, a folder of a Hugging Face llama, a run folder, or a "
                  "checkpoint")

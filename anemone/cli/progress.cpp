@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <utility>
 
 #include "anemone/base/duration.h"
 
@@ -28,6 +29,17 @@ void ProgressDisplay::update(const train::Progress& p) {
   shown_ = false;
   if (Clock::now() < next_ && p.step != p.steps) return;
   draw();
+}
+
+void ProgressDisplay::validation(std::uint64_t done, std::uint64_t of) {
+  const Clock::time_point now = Clock::now();
+  if (done <= 1) validating_since_ = now;
+  if (now - validating_since_ < kPlainInterval / 5 || now < next_) return;
+  const bool shown = shown_;
+  const std::string steps = std::exchange(line_, fmt::format("validation {}/{}", done, of));
+  draw();
+  line_ = steps;
+  shown_ = shown;
 }
 
 void ProgressDisplay::draw() {

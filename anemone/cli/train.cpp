@@ -13,6 +13,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "anemone/base/counted.h"
 #include "anemone/base/error.h"
 #include "anemone/cli/command.h"
 #include "anemone/cli/config_flags.h"
@@ -139,16 +140,30 @@ std::string resume_command(const TrainFlags& flags, const fs::path& out) {
   return fmt::format("cannot execute {} again: {}", program, std::strerror(errno));
 }
 
+int conclude_failure(const TrainFlags& flags, const fs::path& out,
+                     const train::TrainResult& result) {
+  fmt::print(stderr, "anemone: error: {}\n", result.message);
+  const std::string lost = counted(result.steps_lost, "step");
+  if (result.has_checkpoint) {
+    const std::string gap = result.steps_lost == 0 ? "" : fmt::format(" and {} lost", lost);
+    fmt::print(stderr, "the last checkpoint stands (after {}{}); go on with: {}\n",
+               counted(result.step, "step"), gap, resume_command(flags, out));
+  } else if (result.steps_lost > 0) {
+    fmt::print(stderr, "there is no checkpoint: {} lost\n", lost);
+  }
+  return kExitFailure;
+}
+
 int conclude(const TrainFlags& flags, const fs::path& out, const train::TrainResult& result) {
   switch (result.outcome) {
     case train::Outcome::finished:
       fmt::print("{}", train::to_text(result.report));
-      fmt::print("run folder: {}\n", out.string());
+      fmt::print("run folder: {} (curves: loss.svg)\n", out.string());
       return kExitOk;
     case train::Outcome::time_is_up:
     case train::Outcome::interrupted:
       fmt::print("{}\n", result.message);
-      if (result.step > 0 || flags.resume)
+      if (result.has_checkpoint)
         fmt::print("go on with: {}\n", resume_command(flags, out));
       else
         fmt::print("nothing was done yet\n");
@@ -157,10 +172,7 @@ int conclude(const TrainFlags& flags, const fs::path& out, const train::TrainRes
     case train::Outcome::failed:
       break;
   }
-  fmt::print(stderr, "anemone: error: {}\n", result.message);
-  if (result.step > 0)
-    fmt::print(stderr, "the last checkpoint stands; go on with: {}\n", resume_command(flags, out));
-  return kExitFailure;
+  return conclude_failure(flags, out, result);
 }
 
 int print_plan(const TrainFlags& flags, train::TrainerOptions& options) {
@@ -192,6 +204,9 @@ int run(TrainFlags& flags) {
   options.seconds_spent = std::max(0.0, flags.continued);
   ProgressDisplay display;
   options.on_progress = [&](const train::Progress& progress) { display.update(progress); };
+  options.on_validation = [&](std::uint64_t done, std::uint64_t of) {
+    display.validation(done, of);
+  };
   options.on_message = [&](const std::string& text) { display.message(text); };
   options.pending_signal = [] { return static_cast<int>(pending_signal); };
   train::TrainResult result = train::train(options);

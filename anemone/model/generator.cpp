@@ -17,7 +17,9 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-void take(Decoder& decoder, text::TokenId token, bool wants_logits) {
+void take(Decoder& decoder, text::TokenId token, bool wants_logits,
+          const std::function<void()>& poll) {
+  if (poll) poll();
   const Status status = decoder.take(token, wants_logits);
   if (!status.ok()) throw Error(status.message);
 }
@@ -67,7 +69,7 @@ Generation generate(Decoder& decoder, const text::Tokenizer& tokenizer, std::str
   decoder.reset();
   Clock::time_point start = Clock::now();
   for (std::size_t i = 0; i < result.prompt.size(); ++i)
-    take(decoder, result.prompt[i], i + 1 == result.prompt.size());
+    take(decoder, result.prompt[i], i + 1 == result.prompt.size(), options.poll);
   result.prompt_seconds = seconds_since(start);
 
   start = Clock::now();
@@ -90,7 +92,7 @@ Generation generate(Decoder& decoder, const text::Tokenizer& tokenizer, std::str
       result.stop = Stop::positions;
       break;
     }
-    take(decoder, next, /*wants_logits=*/true);
+    take(decoder, next, /*wants_logits=*/true, options.poll);
     ++result.steps;
     last = next;
   }

@@ -16,7 +16,8 @@ namespace anemone::model {
 struct GenerateOptions {
   std::int64_t tokens = 256;  // at most so many behind the prompt
   SamplerOptions sampler;
-  std::vector<std::string> stops;  // texts that end it, themselves left out
+  std::vector<std::string> stops;   // texts that end it, themselves left out
+  std::function<void()> poll = {};  // before each token; what it throws ends the generation
 };
 
 enum class Stop : std::uint8_t {

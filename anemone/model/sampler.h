@@ -12,6 +12,9 @@
 
 namespace anemone::model {
 
+// What `generate` and the samples of a training run use unless told otherwise.
+inline constexpr double kUsualTopP = 0.9;
+
 struct SamplerOptions {
   double temperature = 1;  // 0: greedy, the token with the largest logit (the first of equals)
   std::int64_t top_k = 0;  // only the k most probable; 0 = all

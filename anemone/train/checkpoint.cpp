@@ -127,7 +127,7 @@ Status CheckpointStore::save(const CheckpointContents& contents) {
   if (Status status = check_space(directory_, bytes_needed(contents)); !status.ok()) return status;
   const std::string name = checkpoint_name(contents.step);
   const fs::path temporary = directory_ / (name + kTemporary);
-  Status status = write_directory(contents, temporary);
+  Status status = write_directory(contents, temporary, directory_ / name);
   if (status.ok()) status = publish(temporary, name);
   for (const Mark mark : contents.marks) {
     if (status.ok()) status = write_file_atomically(directory_ / mark_file(mark), name + "\n");
@@ -141,25 +141,25 @@ Status CheckpointStore::save(const CheckpointContents& contents) {
 }
 
 Status CheckpointStore::write_directory(const CheckpointContents& contents,
-                                        const fs::path& directory) const {
+                                        const fs::path& directory, const fs::path& shown) const {
   std::error_code error;
   if (!fs::create_directory(directory, error)) {
     if (!error) error = std::make_error_code(std::errc::file_exists);
-    return status_of(error, directory, "create");
+    return status_of(error, shown, "create");
   }
   Manifest manifest{contents.step, {}};
   const auto finish = [&](const char* name, FileWriter& writer) {
     manifest.files.push_back({name, writer.bytes_written(), writer.hash()});
     return writer.finish();
   };
-  FileWriter state(directory / kState);
+  FileWriter state(directory / kState, shown / kState);
   state.write(contents.state_json);
   if (Status status = finish(kState, state); !status.ok()) return status;
-  FileWriter tensors(directory / kTensors);
+  FileWriter tensors(directory / kTensors, shown / kTensors);
   write_safetensors(tensors, contents.tensors);
   if (Status status = finish(kTensors, tensors); !status.ok()) return status;
 
-  FileWriter last(directory / kManifest);
+  FileWriter last(directory / kManifest, shown / kManifest);
   last.write(to_text(manifest));
   if (Status status = last.finish(); !status.ok()) return status;
   return sync_directory(directory);
@@ -202,6 +202,11 @@ Status CheckpointStore::set_mark(Mark mark, std::uint64_t step) {
                ? Status()
                : write_file_atomically(file, name + "\n");
   }
+  return clear_mark(mark);
+}
+
+Status CheckpointStore::clear_mark(Mark mark) {
+  const fs::path file = directory_ / mark_file(mark);
   std::error_code error;
   fs::remove(file, error);
   return status_of(error, file, "remove");
@@ -245,6 +250,19 @@ LoadedCheckpoint CheckpointStore::load(const fs::path& directory) {
             {}};
   } catch (const Error& error) {
     throw refuse(error);
+  }
+}
+
+LoadedCheckpoint CheckpointStore::load_given(const fs::path& directory) {
+  try {
+    return load(directory);
+  } catch (const Error& error) {
+    for (const FoundCheckpoint& other : list_checkpoints(directory.parent_path())) {
+      const fs::path path = directory.parent_path() / other.name;
+      if (other.name != directory.filename())
+        throw Error(error.problem(), error.where(), "another one, for example " + path.string());
+    }
+    throw;
   }
 }
 

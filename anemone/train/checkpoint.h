@@ -61,10 +61,14 @@ class CheckpointStore {
   std::optional<std::uint64_t> marked_step(Mark mark) const;  // unverified
   // Gives a mark to the checkpoint of a step; takes it away where there is no such checkpoint.
   Status set_mark(Mark mark, std::uint64_t step);
+  Status clear_mark(Mark mark);
   // Gives up what follows the checkpoint of a step: LATEST names it, and those of later steps go.
   Status return_to(std::uint64_t step);
-  // One given directory (export --checkpoint, --init); throws Error with the reason.
+  // One given directory; throws Error with the reason.
   static LoadedCheckpoint load(const std::filesystem::path& directory);
+  // The same for one that a user named (generate --model, --init, …): no other one is taken in its
+  // place, but the error names the newest of those that are beside it.
+  static LoadedCheckpoint load_given(const std::filesystem::path& directory);
 
   // For a run that starts anew in a used folder: moves all checkpoints to RUN/checkpoints.old, in
   // place of what was there.
@@ -78,8 +82,9 @@ class CheckpointStore {
   static std::uint64_t bytes_needed(const CheckpointContents& contents);
 
  private:
-  Status write_directory(const CheckpointContents& contents,
-                         const std::filesystem::path& directory) const;
+  // `shown`: what messages call the directory.
+  Status write_directory(const CheckpointContents& contents, const std::filesystem::path& directory,
+                         const std::filesystem::path& shown) const;
   Status publish(const std::filesystem::path& temporary, const std::string& name) const;
   void remove_superseded(std::uint64_t newest) const;
 

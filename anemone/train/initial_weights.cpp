@@ -9,7 +9,7 @@ namespace anemone::train {
 void set_initial_weights(ParameterList& parameters, const RunConfig& config,
                          const std::filesystem::path& init) {
   if (const auto checkpoint = find_checkpoint(init); checkpoint || is_directory(init)) {
-    parameters.load_values(CheckpointStore::load(checkpoint.value_or(init)).tensors);
+    parameters.load_values(CheckpointStore::load_given(checkpoint.value_or(init)).tensors);
   } else if (!init.empty()) {
     parameters.load_values(SafetensorsReader(init));
   } else if (wants_original_weights(config)) {

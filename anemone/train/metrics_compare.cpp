@@ -20,7 +20,8 @@ bool is_time(const std::string& key) {
 
 bool is_result(const Json& line) {
   const std::string type = line.value("type", "");
-  return type == "step" || type == "update" || type == "validation" || type == "rollback";
+  return type == "step" || type == "update" || type == "validation" || type == "sample" ||
+         type == "rollback";
 }
 
 std::vector<Json> result_lines(const std::filesystem::path& path) {

@@ -18,7 +18,7 @@ std::unique_ptr<ParameterList> make_values(const nn::ModelConfig& config) {
 }
 
 LoadedModel load_checkpoint(const std::filesystem::path& directory) {
-  const LoadedCheckpoint checkpoint = CheckpointStore::load(directory);
+  const LoadedCheckpoint checkpoint = CheckpointStore::load_given(directory);
   const std::string where = (directory / "state.json").string();
   const TrainerState state = parse_trainer_state(checkpoint.state_json, where);
   LoadedModel model;

@@ -12,6 +12,7 @@
 
 #include "anemone/base/counted.h"
 #include "anemone/train/json_number.h"
+#include "anemone/train/text_sampler.h"
 
 namespace anemone::train {
 namespace {
@@ -90,6 +91,9 @@ void summarize_metrics(const std::filesystem::path& metrics, Report& report) {
       report.last_validation_loss = number(line, "loss");
       if (line.contains("bits_per_byte")) report.bits_per_byte = number(line, "bits_per_byte");
       if (!report.first_validation_loss) report.first_validation_loss = report.last_validation_loss;
+    } else if (type == "sample" && line.contains("text")) {
+      report.sample = {line.value("update", std::uint64_t{0}), line.value("prompt", ""),
+                       line.value("text", "")};
     }
   }
   if (milliseconds.empty()) return;
@@ -182,6 +186,10 @@ std::string to_text(const Report& r) {
                              r.precision, r.threads, r.isa));
   line("machine", r.cpu);
   line("build", r.build);
+  if (r.sample) {
+    line("sample", "after " + counted(r.sample->update, "update"));
+    text += text_block(r.sample->prompt + r.sample->text) + "\n";
+  }
   return text;
 }
 
@@ -238,6 +246,9 @@ std::string to_json(const Report& r) {
   json["cpu"] = r.cpu;
   json["build"] = r.build;
   json["data"] = r.data;
+  if (r.sample)
+    json["sample"] = {
+        {"update", r.sample->update}, {"prompt", r.sample->prompt}, {"text", r.sample->text}};
   return json.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 

@@ -17,6 +17,12 @@ struct Report {
                 skipped_updates = 0;  // whole run, earlier processes included
   double first_loss = 0, last_loss = 0;
   std::optional<double> first_validation_loss, last_validation_loss;  // with held-out samples
+  // The last text that a language model wrote (text_sampler.h).
+  struct Sample {
+    std::uint64_t update = 0;
+    std::string prompt, text;
+  };
+  std::optional<Sample> sample;
   std::uint64_t rollbacks = 0;
   std::uint64_t tokens = 0;             // trained on, of a language model
   std::optional<double> bits_per_byte;  // at the last validation

@@ -49,7 +49,13 @@ struct TrainConfig {
   double checkpoint_minutes = 5;        // 0 = not by time
   std::int64_t keep = 3;
   std::int64_t validate_every = 0;  // updates; 0 = at the end only
-  double max_minutes = 0;           // 0 = no limit
+  // Text that a language model writes meanwhile (text_sampler.h).
+  std::int64_t sample_every = 0;     // updates; 0 = as validate_every
+  std::int64_t sample_tokens = 200;  // 0 = no samples
+  std::string sample_prompt;         // empty: what begins a text
+  double sample_temperature = 1;
+  std::int64_t sample_seed = 42;
+  double max_minutes = 0;  // 0 = no limit
   std::int64_t seed = 42;
 };
 

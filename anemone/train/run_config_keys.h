@@ -158,6 +158,24 @@ void visit_course_keys(Train& t, Visit&& visit) {
   visit(Key{"train.seed", "of the initial weights and of the samples' order", 0, kMaxSeed}, t.seed);
 }
 
+template <class Train, class Visit>
+void visit_sample_keys(Train& t, Visit&& visit) {
+  visit(Key{"train.sample_every",
+            "updates between samples of a language model's text; 0 = as train.validate_every", 0,
+            kMaxSteps, OnResume::free},
+        t.sample_every);
+  visit(Key{"train.sample_tokens", "at most so many tokens a sample; 0 = no samples", 0, kMaxSize,
+            OnResume::free},
+        t.sample_tokens);
+  visit(Key{"train.sample_prompt", "what a sample begins with; empty = as a text begins", 0, 0,
+            OnResume::free},
+        t.sample_prompt);
+  visit(Key{"train.sample_temperature", "of samples; 0 = always the most probable token", 0, 1e6,
+            OnResume::free},
+        t.sample_temperature);
+  visit(Key{"train.sample_seed", "of samples", 0, kMaxSeed, OnResume::free}, t.sample_seed);
+}
+
 template <class Engine, class Visit>
 void visit_engine_keys(Engine& e, Visit&& visit) {
   visit(Key{"engine.name", "which engine; auto = the best there is", 0, 0, OnResume::free,
@@ -200,6 +218,7 @@ void visit_keys(Config& config, Visit&& visit) {
   visit_data_keys(config.data, visit);
   visit_optimizer_keys(config.train, visit);
   visit_course_keys(config.train, visit);
+  visit_sample_keys(config.train, visit);
   visit_engine_keys(config.engine, visit);
 }
 

@@ -84,6 +84,8 @@ class Planner {
     course.held_out = static_cast<std::uint64_t>(session_.data->held_out());
     if (course.held_out > 0)
       course.validations = 1 + times_due(train.validate_every, course.updates);
+    if (session_.writes_samples())
+      course.texts = times_due(session_.sampler->every(), course.updates);
   }
 
   // New weights follow every update that steps or a validation follow. A process whose compiles are
@@ -186,18 +188,28 @@ class Planner {
     plan_.times.validation = median(samples) * static_cast<double>(plan_.course.held_out);
   }
 
+  void measure_text() {
+    if (plan_.course.texts == 0) return;
+    const Clock::time_point start = Clock::now();
+    plan_.memory.sampler =
+        session_.sampler->write(session_.parameters->weights(), *session_.host_engine).bytes;
+    plan_.times.text = 1e3 * seconds_since(start);
+  }
+
   void measure() {
     session_.clear_gradients();
     measure_steps();
     measure_update();
     measure_validation();
+    measure_text();
   }
 
   void estimate() {
     const PlannedCourse& course = plan_.course;
     const double train = plan_.times.step * static_cast<double>(course.steps) +
                          plan_.times.update * static_cast<double>(course.updates);
-    const double validation = plan_.times.validation * static_cast<double>(course.validations);
+    const double validation = plan_.times.validation * static_cast<double>(course.validations) +
+                              plan_.times.text * static_cast<double>(course.texts);
     const double compiling =
         session_.runner->compile_milliseconds() * static_cast<double>(1 + plan_.compiles.restarts);
     plan_.seconds = (train + validation + compiling) / 1e3;
@@ -218,7 +230,7 @@ double PlannedCourse::epochs() const {
 }
 
 std::size_t PlannedMemory::total() const {
-  return weights + gradients + moments + step.engine() + step.surfaces + step.host + data;
+  return weights + gradients + moments + step.engine() + step.surfaces + step.host + data + sampler;
 }
 
 RunPlan plan_run(const TrainerOptions& options) { return Planner(options).make(); }

@@ -27,6 +27,7 @@ struct PlannedCourse {
   std::uint64_t samples = 0;          // training: an epoch of steps
   std::uint64_t held_out = 0;         // samples of a validation
   std::uint64_t validations = 0;      // the one before the first step included
+  std::uint64_t texts = 0;            // samples of text that a language model writes
   double epochs() const;
 };
 
@@ -43,6 +44,7 @@ struct PlannedMemory {
   std::size_t weights = 0, gradients = 0, moments = 0;  // fp32
   StepMemory step;
   std::size_t data = 0;
+  std::size_t sampler = 0;    // while a sample of text is written
   std::size_t mapped = 0;     // of files of data, which the system drops when memory is short
   std::size_t total() const;  // without what is mapped
   std::size_t available = 0;  // of the machine when the plan began; 0 = unknown
@@ -58,7 +60,7 @@ struct PlannedCheckpoints {
 
 // Milliseconds, measured in a few steps that lead nowhere.
 struct PlannedTimes {
-  double step = 0, update = 0, validation = 0;
+  double step = 0, update = 0, validation = 0, text = 0;
   std::uint64_t timed_steps = 0;
 };
 

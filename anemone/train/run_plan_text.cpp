@@ -49,6 +49,9 @@ void course_text(const RunPlan& p, const Line& line) {
            ? "nothing is held out"
            : fmt::format("{}, the first one before the first step; {} each",
                          counted(c.validations, "time"), counted(c.held_out, "sample")));
+  if (c.texts > 0)
+    line("text", fmt::format("{} of at most {} tokens", counted(c.texts, "sample"),
+                             p.config.train.sample_tokens));
 }
 
 void work_text(const RunPlan& p, const Line& line) {
@@ -85,6 +88,7 @@ void memory_text(const RunPlan& p, const Line& line) {
   line("  packed", megabytes(m.step.constants) + ": weights in the engine's form");
   line("  activations", megabytes(m.step.surfaces) + ": and what flows back");
   line("  scratch", megabytes(m.step.scratch + m.step.host));
+  if (m.sampler > 0) line("  sample", megabytes(m.sampler) + ": while text is written");
   line("  data",
        megabytes(m.data) + (m.mapped == 0 ? ""
                                           : fmt::format("; and {} of mapped files, given back when "
@@ -114,6 +118,7 @@ void time_text(const RunPlan& p, const Line& line) {
   std::string measured = fmt::format("{:.2f} ms a step (median of {}), {:.2f} an update", t.step,
                                      t.timed_steps, t.update);
   if (t.validation > 0) measured += fmt::format(", {:.1f} a validation", t.validation);
+  if (t.text > 0) measured += fmt::format(", {:.1f} a sample of text", t.text);
   line("measured", measured);
   line("time", fmt::format("about {}, without checkpoints; {:.1f} % of the {:.3f} TFLOP/s measured",
                            duration_text(p.seconds), 100 * p.utilization, p.peak_tflops));
@@ -148,6 +153,7 @@ std::string to_json(const RunPlan& p) {
   json["held_out"] = p.course.held_out;
   json["epochs"] = p.course.epochs();
   json["validations"] = p.course.validations;
+  json["texts"] = p.course.texts;
   json["tokens_per_step"] = p.course.tokens_per_step;
   json["tokens"] = p.course.tokens_per_step * p.course.steps;
   json["flops_per_step"] = {
@@ -165,13 +171,14 @@ std::string to_json(const RunPlan& p) {
                    {"surfaces", m.step.surfaces}, {"scratch", m.step.scratch},
                    {"host", m.step.host},         {"data", m.data},
                    {"total", m.total()},          {"mapped", m.mapped},
-                   {"available", m.available}};
+                   {"sampler", m.sampler},        {"available", m.available}};
   json["checkpoint_bytes"] = {{"one", p.checkpoints.bytes},
                               {"in_update", p.checkpoints.bytes_in_update},
                               {"most_at_once", p.checkpoints.most}};
   json["measured_ms"] = {{"step", p.times.step},
                          {"update", p.times.update},
                          {"validation", p.times.validation},
+                         {"text", p.times.text},
                          {"timed_steps", p.times.timed_steps}};
   json["seconds"] = p.seconds;
   json["peak_tflops"] = p.peak_tflops;

@@ -21,6 +21,7 @@ class TextMeasure {
   Amount of(const Sample& sample) const;
   // Token ids of somebody else's making have a tokenizer only if the config says which.
   bool knows_bytes() const { return tokenizer_ != nullptr; }
+  const text::Tokenizer* tokenizer() const { return tokenizer_.get(); }  // null: unknown
 
  private:
   std::unique_ptr<text::Tokenizer> tokenizer_;

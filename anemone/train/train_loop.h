@@ -1,7 +1,7 @@
 // The loop of a training run: steps, updates, what follows an update, and when it must stop. Its
 // parts are files of their own: trainer.cpp (steps, checkpoints, stopping), train_loop_update.cpp
 // (gradient, weights), train_loop_nonfinite.cpp (what a non-finite number leads to),
-// train_loop_validation.cpp.
+// train_loop_validation.cpp (also samples of text).
 #pragma once
 
 #include <cstdint>
@@ -25,8 +25,17 @@ class TrainLoop {
     result_.outcome = outcome;
     result_.message = std::move(message);
   }
+  // What a failure leaves of the present state: weights and counters that belong together, which
+  // are saved then; or a gradient that misses a part, so that the last checkpoint is what is left.
+  enum class Left : std::uint8_t { whole, broken };
+  void fail(Left left, std::string message) {
+    end(Outcome::failed, std::move(message));
+    left_ = left;
+  }
+  void save_what_is_left();
 
   bool must_stop();
+  std::string position() const;  // "after 5 steps"
   void micro_step();
   void report_progress(double loss, double milliseconds);
   void checkpoint_if_due();
@@ -48,6 +57,8 @@ class TrainLoop {
 
   void follow_up();  // what an update made due
   void validate();
+  bool validate_sample();
+  void write_sample();
   void log_validation(double loss, const TextMeasure::Amount& text, double milliseconds);
   void note_best(double loss);
 
@@ -59,6 +70,8 @@ class TrainLoop {
   double spent_before_ = 0;  // seconds of training, by the processes before
   bool ended_ = false;
   bool rolled_back_ = false;  // by the last update
+  bool got_on_ = false;       // a step, or a part of a validation, in this process
+  Left left_ = Left::broken;  // by a failure
   TrainResult result_;
 };
 

@@ -30,8 +30,8 @@ bool TrainLoop::take_discarded(const UpdateRecord& record) {
   if (config_.on_nonfinite == "rollback")
     roll_back(record);
   else
-    end(Outcome::failed,
-        fmt::format("update {}: {}; train.on_nonfinite = \"stop\"", record.update, record.skipped));
+    fail(Left::whole, fmt::format("update {}: {}; train.on_nonfinite = \"stop\"", record.update,
+                                  record.skipped));
   return false;
 }
 
@@ -40,13 +40,17 @@ void TrainLoop::roll_back(const UpdateRecord& record) {
   const std::uint64_t from = s_.state.step;
   const auto most = static_cast<std::uint64_t>(config_.max_rollbacks);
   if (s_.state.rollbacks_in_row >= most) {
-    end(Outcome::failed,
-        fmt::format("{}; {} in a row to the same checkpoint are the most (train.max_rollbacks)",
-                    why, counted(most, "rollback")));
+    fail(Left::whole,
+         fmt::format("{}; {} in a row to the same checkpoint are the most (train.max_rollbacks)",
+                     why, counted(most, "rollback")));
+    return;
+  }
+  if (!s_.checkpoints->marked_step(Mark::good)) {
+    fail(Left::whole, why + "; there is no checkpoint to go back to yet");
     return;
   }
   if (const Status status = s_.go_back(); !status.ok()) {
-    end(Outcome::failed, fmt::format("{}; {}", why, status.message));
+    fail(Left::broken, fmt::format("{}; {}", why, status.message));
     return;
   }
   rolled_back_ = true;

@@ -59,7 +59,7 @@ void TrainLoop::update() {
   record.loss_scale = state.loss_scale.scale;
   record.tokens = s_.tokens_of(state.step);
   if (const Status status = s_.runner->finish_gradients(); !status.ok()) {
-    end(Outcome::failed, status.message);
+    fail(Left::broken, status.message);
     return;
   }
   record.times.dw = 1e3 * seconds_since(start);
@@ -75,14 +75,15 @@ void TrainLoop::update() {
   const bool at_end = state.step >= total_steps();
   state.validation_due =
       s_.data->held_out() > 0 && is_due(config_.validate_every, state.update, at_end);
+  state.sample_due = s_.writes_samples() && is_due(s_.sampler->every(), state.update, at_end);
   if (record.skipped.empty()) give_new_weights(record);
   record.times.total = 1e3 * seconds_since(start);
   s_.metrics->update(record);
   if (result_.outcome == Outcome::out_of_compiles && !save_or_fail()) return;
   if (ended_) return;
   if (state.discarded_in_row >= kMaxDiscardedInRow)
-    end(Outcome::failed, fmt::format("{} updates in a row were discarded, the last one because {}",
-                                     state.discarded_in_row, record.skipped));
+    fail(Left::whole, fmt::format("{} updates in a row were discarded, the last one because {}",
+                                  state.discarded_in_row, record.skipped));
   else if (record.skipped.empty() || take_discarded(record))
     follow_up();
 }
@@ -113,9 +114,9 @@ bool TrainLoop::compile_weights(double& milliseconds) {
     if (status.ok()) return true;
     const bool again = status.message == before;
     if (again || attempt == kMaxCompileAttempts) {
-      end(Outcome::failed,
-          fmt::format("compiling new weights failed {}: {}",
-                      again ? "twice the same way" : "again and again", status.message));
+      fail(Left::whole,
+           fmt::format("compiling new weights failed {}: {}",
+                       again ? "twice the same way" : "again and again", status.message));
       return false;
     }
     before = status.message;

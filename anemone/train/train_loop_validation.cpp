@@ -1,7 +1,9 @@
-// What an update makes due: validation, and whether its loss is the best so far.
+// What an update makes due: validation, whether its loss is the best so far, and a sample of text.
 #include <fmt/format.h>
 
 #include <cmath>
+#include <nlohmann/json.hpp>
+#include <utility>
 
 #include "anemone/base/counted.h"
 #include "anemone/train/json_number.h"
@@ -13,31 +15,77 @@ namespace anemone::train {
 
 void TrainLoop::follow_up() {
   if (!ended_ && s_.state.validation_due) validate();
+  if (!ended_ && s_.state.sample_due) write_sample();
+}
+
+// One held-out sample; false if the run ended there. What is due stays due: a resume goes on with
+// the sample behind.
+bool TrainLoop::validate_sample() {
+  if (must_stop()) return false;
+  TrainerState::Validation& v = s_.state.validation;
+  const Clock::time_point start = Clock::now();
+  s_.data->validation(static_cast<std::int64_t>(v.done), s_.sample);
+  const StepResult step = s_.runner->run(s_.sample, 1, /*accumulate=*/false);
+  if (!step.status.ok()) {
+    fail(Left::whole, step.status.message);
+    return false;
+  }
+  MeanLoss loss(v.loss_sum, v.targets);
+  loss.add(step);
+  v.loss_sum = loss.sum();
+  v.targets = loss.targets();
+  if (s_.text_measure) {
+    const TextMeasure::Amount amount = s_.text_measure->of(s_.sample);
+    v.tokens += amount.tokens;
+    v.bytes += amount.bytes;
+  }
+  ++v.done;
+  v.seconds += seconds_since(start);
+  got_on_ = true;
+  if (s_.options.on_validation)
+    s_.options.on_validation(v.done, static_cast<std::uint64_t>(s_.data->held_out()));
+  return true;
 }
 
 void TrainLoop::validate() {
-  const Clock::time_point start = Clock::now();
-  MeanLoss loss_sum;
-  TextMeasure::Amount text;
-  for (std::int64_t index = 0; index < s_.data->held_out(); ++index) {
-    // What is due stays due: it is done again after the resume.
-    if (s_.signal() != 0 && must_stop()) return;
-    s_.data->validation(index, s_.sample);
-    const StepResult step = s_.runner->run(s_.sample, 1, /*accumulate=*/false);
-    if (!step.status.ok()) {
-      end(Outcome::failed, step.status.message);
-      return;
-    }
-    loss_sum.add(step);
-    if (!s_.text_measure) continue;
-    const TextMeasure::Amount amount = s_.text_measure->of(s_.sample);
-    text.tokens += amount.tokens;
-    text.bytes += amount.bytes;
-  }
+  while (s_.state.validation.done < static_cast<std::uint64_t>(s_.data->held_out()))
+    if (!validate_sample()) return;
+  const TrainerState::Validation done = std::exchange(s_.state.validation, {});
   s_.state.validation_due = false;
-  const double loss = loss_sum.mean();
-  log_validation(loss, text, 1e3 * seconds_since(start));
+  const double loss = MeanLoss(done.loss_sum, done.targets).mean();
+  log_validation(loss, {done.tokens, done.bytes}, 1e3 * done.seconds);
   note_best(loss);
+}
+
+void TrainLoop::write_sample() {
+  const Clock::time_point start = Clock::now();
+  nlohmann::ordered_json line;
+  line["type"] = "sample";
+  line["step"] = s_.state.step;
+  line["update"] = s_.state.update;
+  line["prompt"] = s_.sampler->prompt();
+  try {
+    const model::Generation written =
+        s_.sampler
+            ->write(s_.parameters->weights(), *s_.host_engine, [this] { s_.throw_if_stopped(); })
+            .generation;
+    line["text"] = written.text;
+    line["tokens"] = written.ids.size();
+    const bool reported = s_.state.step >= total_steps();  // at the end the report shows it
+    if (!reported)
+      s_.message(fmt::format("sample after {}:\n{}", counted(s_.state.update, "update"),
+                             text_block(s_.sampler->prompt() + written.text)));
+  } catch (const StopRequested&) {
+    must_stop();
+    return;
+  } catch (const Error& error) {
+    s_.message(
+        fmt::format("no sample after {}: {}", counted(s_.state.update, "update"), error.what()));
+    line["problem"] = error.what();
+  }
+  s_.state.sample_due = false;
+  line["ms"] = 1e3 * seconds_since(start);
+  s_.metrics->line(line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
 void TrainLoop::log_validation(double loss, const TextMeasure::Amount& text, double milliseconds) {

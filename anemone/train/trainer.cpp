@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <span>
 #include <utility>
@@ -19,10 +20,7 @@ TrainLoop::TrainLoop(Session& session)
 }
 
 TrainResult TrainLoop::run() {
-  if (s_.state.step == 0 && s_.data->held_out() > 0)
-    validate();
-  else
-    follow_up();
+  follow_up();
   if (!ended_ && s_.state.step > 0) checkpoint_if_due();
   start_ = Clock::now();
   while (!ended_ && s_.state.step < total_steps()) {
@@ -35,25 +33,42 @@ TrainResult TrainLoop::run() {
   // A run resumed with fewer steps than it has done may have half an update left.
   if (!ended_ && s_.state.accumulated > 0) update();
   if (!ended_ && !s_.is_saved()) save_or_fail();
+  if (result_.outcome == Outcome::failed && left_ == Left::whole) save_what_is_left();
+  result_.has_checkpoint = s_.has_checkpoint;
   result_.step = s_.saved.step;
+  result_.steps_lost = s_.state.step - std::min(s_.state.step, s_.saved.step);
   return result_;
+}
+
+void TrainLoop::save_what_is_left() {
+  if (s_.is_saved()) return;
+  if (const Status status = s_.save(); !status.ok())
+    result_.message +=
+        fmt::format("; and the checkpoint of step {} failed: {}", s_.state.step, status.message);
+}
+
+std::string TrainLoop::position() const {
+  std::string text = "after " + counted(s_.state.step, "step");
+  if (s_.state.validation.done > 0)
+    text += fmt::format(", in a validation ({} of {} samples)", s_.state.validation.done,
+                        s_.data->held_out());
+  return text;
 }
 
 bool TrainLoop::must_stop() {
   if (const int signal = s_.signal(); signal != 0) {
     if (!s_.is_saved() && !save_or_fail()) return true;
     result_.signal = signal;
-    end(Outcome::interrupted,
-        fmt::format("stopped by a signal after {}", counted(s_.state.step, "step")));
+    end(Outcome::interrupted, "stopped by a signal " + position());
     return true;
   }
   if (config_.max_minutes <= 0) return false;
   const double spent = s_.options.seconds_spent + seconds_since(s_.started);
-  // At least one step a process, so that short limits still get on.
-  if (spent < config_.max_minutes * 60 || s_.state.step == start_step_) return false;
+  // Each process gets on at least a little, so that short limits lead to an end, too.
+  if (spent < config_.max_minutes * 60 || !got_on_) return false;
   if (!s_.is_saved() && !save_or_fail()) return true;
-  end(Outcome::time_is_up, fmt::format("train.max_minutes = {} is up after {}", config_.max_minutes,
-                                       counted(s_.state.step, "step")));
+  end(Outcome::time_is_up,
+      fmt::format("train.max_minutes = {} is up {}", config_.max_minutes, position()));
   return true;
 }
 
@@ -65,7 +80,8 @@ void TrainLoop::micro_step() {
   const double scale = state.loss_scale.scale;
   StepResult step = s_.runner->run(s_.sample, scale);
   if (!step.status.ok()) {
-    end(Outcome::failed, step.status.message);
+    // A part of its gradient may have been added to those of the steps before.
+    fail(state.accumulated == 0 ? Left::whole : Left::broken, step.status.message);
     return;
   }
   step.times.host_math += reading;
@@ -74,6 +90,7 @@ void TrainLoop::micro_step() {
   s_.metrics->step({state.step, state.update, step.loss, scale, step.times});
   ++state.step;
   ++state.accumulated;
+  got_on_ = true;
   state.loss_sum += step.loss;
   state.train_seconds += step.times.total / 1e3;
   report_progress(step.loss, step.times.total);
@@ -101,8 +118,8 @@ void TrainLoop::save_or_go_on() {
 bool TrainLoop::save_or_fail() {
   const Status status = s_.save();
   if (status.ok()) return true;
-  end(Outcome::failed, fmt::format("the checkpoint of step {} failed: {}; {} stands", s_.state.step,
-                                   status.message, s_.describe_saved()));
+  end(Outcome::failed,
+      fmt::format("the checkpoint of step {} failed: {}", s_.state.step, status.message));
   return false;
 }
 
@@ -154,7 +171,7 @@ TrainResult train(const TrainerOptions& options) {
   }
   result = TrainLoop(session).run();
   result.report = session.make_report();
-  if (result.outcome == Outcome::interrupted && session.state.step == 0)
+  if (result.outcome == Outcome::interrupted && !session.has_checkpoint)
     session.directory->discard_if_new();
   if (result.outcome == Outcome::finished) {
     const Status status =

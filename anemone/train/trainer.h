@@ -43,9 +43,11 @@ struct TrainerOptions {
   std::filesystem::path init;  // safetensors with initial weights; empty = the source's own
   bool continues = false;      // re-executed for its compile budget: the checkpoint must be there
   double seconds_spent = 0;    // of max_minutes, by the processes before this one
-  std::function<void(const Progress&)> on_progress;
-  std::function<void(const std::string&)> on_message;  // one line: what happened
-  // Polled between micro-steps and before and after compiles: a pending signal number, or 0.
+  std::function<void(const Progress&)> on_progress;  // after each step
+  // After each sample of a validation: how many of how many.
+  std::function<void(std::uint64_t done, std::uint64_t of)> on_validation;
+  std::function<void(const std::string&)> on_message;  // what happened; without a line end
+  // Polled between samples and before and after compiles: a pending signal number, or 0.
   std::function<int()> pending_signal;
   engine::Engine* engine = nullptr;     // instead of the config's, for tests and embedding
   const compute::Peak* peak = nullptr;  // instead of measuring it
@@ -54,8 +56,10 @@ struct TrainerOptions {
 struct TrainResult {
   Outcome outcome = Outcome::finished;
   std::string message;
-  std::uint64_t step = 0;  // where the last checkpoint stands
-  int signal = 0;          // that interrupted it
+  bool has_checkpoint = false;   // to go on from
+  std::uint64_t step = 0;        // where the last one stands
+  std::uint64_t steps_lost = 0;  // done behind it, and not saved
+  int signal = 0;                // that interrupted it
   Report report;
 };
 

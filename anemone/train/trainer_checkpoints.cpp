@@ -12,8 +12,9 @@ namespace anemone::train {
 namespace {
 
 Session::Saved saved_of(const TrainerState& state) {
-  return {state.step,        state.update,    state.validation_due,
-          state.data_offset, state.best_loss, state.best_step};
+  return {state.step,       state.update,          state.validation_due,
+          state.sample_due, state.validation.done, state.data_offset,
+          state.best_loss,  state.best_step};
 }
 
 void refuse_another_run(const RunConfig& before, const RunConfig& now, const std::string& where) {
@@ -33,6 +34,8 @@ void Session::initialize() {
   state.loss_scale.scale =
       state.loss_scale.dynamic ? train.initial_loss_scale : std::stod(train.loss_scale);
   state.loss_scale.growth_interval = train.loss_scale_growth_interval;
+  state.validation_due = data->held_out() > 0;
+  saved = saved_of(state);
 }
 
 void Session::start_new() {
@@ -60,6 +63,7 @@ void Session::resume(LoadedCheckpoint& loaded) {
   ++state.restarts;
   wall_before = state.wall_seconds;
   saved = saved_of(state);
+  has_checkpoint = true;
   repair_marks();
   report_environment_changes(state.environment);
   message(fmt::format("resuming after {} and {}, from {}", counted(state.step, "step"),
@@ -73,12 +77,13 @@ void Session::resume(LoadedCheckpoint& loaded) {
 
 // A kill between LATEST and a mark, or a damaged checkpoint, leaves another one named.
 void Session::repair_marks() {
-  Status status = checkpoints->set_mark(Mark::best, state.best_step);
+  Status status = state.best_step > 0 ? checkpoints->set_mark(Mark::best, state.best_step)
+                                      : checkpoints->clear_mark(Mark::best);
   if (!status.ok()) message("BEST may name another checkpoint: " + status.message);
   if (is_rollback_point())
     status = checkpoints->set_mark(Mark::good, state.step);
   else if (checkpoints->marked_step(Mark::good).value_or(0) > state.step)
-    status = checkpoints->set_mark(Mark::good, 0);  // of a course that is given up now: none
+    status = checkpoints->clear_mark(Mark::good);  // of a course that is given up now
   if (!status.ok()) message("GOOD may name another checkpoint: " + status.message);
 }
 
@@ -102,6 +107,7 @@ Status Session::save() {
   state.checkpoint_seconds += seconds_since(start);
   if (status.ok()) {
     saved = saved_of(state);
+    has_checkpoint = true;
   } else if (has_best_here()) {
     // Weights that are not kept are no best ones: those before stay that, and their checkpoint.
     state.best_loss = saved.best_loss;
@@ -122,7 +128,7 @@ bool Session::is_rollback_point() const {
 }
 
 std::string Session::describe_saved() const {
-  return saved.step == 0 ? "no checkpoint" : fmt::format("the checkpoint of step {}", saved.step);
+  return has_checkpoint ? fmt::format("the checkpoint of step {}", saved.step) : "no checkpoint";
 }
 
 Status Session::go_back() {

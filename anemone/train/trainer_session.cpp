@@ -112,7 +112,10 @@ nn::StepGraph Session::set_up() {
   check_compile_limit(graph);
   parameters = std::make_unique<ParameterList>(graph);
   data = make_data_source(config, *host_engine, [this] { throw_if_stopped(); });
-  if (config.model.is_language_model()) text_measure = std::make_unique<TextMeasure>(config);
+  if (config.model.is_language_model()) {
+    text_measure = std::make_unique<TextMeasure>(config);
+    sampler = std::make_unique<TextSampler>(config, text_measure->tokenizer());
+  }
   peak = options.peak != nullptr ? *options.peak : compute::measure_peak(*pool);
   throw_if_stopped();
   return graph;

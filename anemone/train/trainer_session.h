@@ -19,6 +19,7 @@
 #include "anemone/train/run_directory.h"
 #include "anemone/train/step_runner.h"
 #include "anemone/train/text_measure.h"
+#include "anemone/train/text_sampler.h"
 #include "anemone/train/trainer.h"
 #include "anemone/train/trainer_state.h"
 
@@ -58,6 +59,8 @@ struct Session {
   void message(const std::string& text) const {
     if (options.on_message) options.on_message(text);
   }
+  void throw_if_stopped() const;
+  bool writes_samples() const { return sampler != nullptr && sampler->writes(); }
   int signal() const { return options.pending_signal ? options.pending_signal() : 0; }
 
   const TrainerOptions& options;
@@ -66,14 +69,16 @@ struct Session {
   TrainerState state;
   struct Saved {
     std::uint64_t step = 0, update = 0;
-    bool validation_due = false;
+    bool validation_due = false, sample_due = false;
+    std::uint64_t validation_done = 0;
     std::uint64_t data_offset = 0;
     double best_loss = std::numeric_limits<double>::infinity();
     std::uint64_t best_step = 0;
     bool operator==(const Saved&) const = default;
-  } saved;                 // the newest checkpoint; step 0 = none
-  double wall_before = 0;  // seconds, by the processes before
-  int compile_limit = 0;   // 0 = none
+  } saved;                      // the newest checkpoint, or the beginning
+  bool has_checkpoint = false;  // is it the former?
+  double wall_before = 0;       // seconds, by the processes before
+  int compile_limit = 0;        // 0 = none
   std::string partition;
 
   std::unique_ptr<RunDirectory> directory;
@@ -86,6 +91,7 @@ struct Session {
   std::unique_ptr<ParameterList> parameters;
   std::unique_ptr<DataSource> data;
   std::unique_ptr<TextMeasure> text_measure;  // of a language model
+  std::unique_ptr<TextSampler> sampler;       // likewise
   std::unique_ptr<StepRunner> runner;
   std::unique_ptr<MetricsLog> metrics;
   Sample sample;
@@ -95,7 +101,6 @@ struct Session {
   std::optional<LoadedCheckpoint> open_folder();
   nn::StepGraph set_up();
   bool has_best_here() const;
-  void throw_if_stopped() const;
   void make_engines();
   std::string partition_for(const engine::Engine& candidate) const;
   engine::Support takes_model(const engine::Engine& candidate) const;

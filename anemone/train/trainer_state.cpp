@@ -13,7 +13,7 @@ namespace anemone::train {
 namespace {
 
 // A field that came with a later version has its default in states of the versions before.
-constexpr std::int64_t kStateVersion = 2;
+constexpr std::int64_t kStateVersion = 3;
 
 template <class State, class Visit>
 void visit_fields(State& state, Visit&& visit) {
@@ -34,6 +34,13 @@ void visit_fields(State& state, Visit&& visit) {
   visit("data_offset", state.data_offset, 2);
   visit("rollbacks", state.rollbacks, 2);
   visit("rollbacks_in_row", state.rollbacks_in_row, 2);
+  visit("sample_due", state.sample_due, 3);
+  visit("validation_done", state.validation.done, 3);
+  visit("validation_loss_sum", state.validation.loss_sum, 3);
+  visit("validation_targets", state.validation.targets, 3);
+  visit("validation_tokens", state.validation.tokens, 3);
+  visit("validation_bytes", state.validation.bytes, 3);
+  visit("validation_seconds", state.validation.seconds, 3);
   visit("restarts", state.restarts);
   visit("compiles", state.compiles);
   visit("wall_seconds", state.wall_seconds);

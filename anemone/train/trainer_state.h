@@ -20,7 +20,16 @@ struct TrainerState {
   std::string non_finite;         // the first tensor among those that held a non-finite number
   std::uint64_t skipped_updates = 0, discarded_in_row = 0;
   LossScale loss_scale;
-  bool validation_due = false;  // an update was followed by a checkpoint before its validation
+  // What an update made due and is not done yet.
+  bool validation_due = false, sample_due = false;
+  // Of the validation that is due: what was done before the run was stopped in the middle of it.
+  struct Validation {
+    std::uint64_t done = 0;  // samples
+    double loss_sum = 0;     // over targets
+    std::int64_t targets = 0;
+    std::uint64_t tokens = 0, bytes = 0;
+    double seconds = 0;
+  } validation;
   std::uint64_t metrics_offset = 0;
   // The lowest validation loss after an update, and where; step 0 = none yet.
   double best_loss = std::numeric_limits<double>::infinity();

@@ -40,7 +40,7 @@ class NonFinite : public ::testing::Test {
   FakeEngine fake{*engine};
 };
 
-TEST_F(NonFinite, StopEndsTheRunAndTheCheckpointStands) {
+TEST_F(NonFinite, StopEndsTheRunWithACheckpoint) {
   spoil(fake);
   RunCase run(job("stop"));
   run.options.engine = &fake;
@@ -48,10 +48,19 @@ TEST_F(NonFinite, StopEndsTheRunAndTheCheckpointStands) {
   EXPECT_EQ(result.outcome, Outcome::failed);
   EXPECT_EQ(result.message,
             "update 2: non-finite: l0.dh1, written by l0.ffn_bwd; train.on_nonfinite = \"stop\"");
-  EXPECT_EQ(result.step, 6U);
+  EXPECT_EQ(result.step, 9U);
   RunCase before({"train.loss_scale=1024", "train.steps=6"});
   ASSERT_EQ(before.run().outcome, Outcome::finished);
   EXPECT_EQ(run.weights(), before.weights());
+  // It goes on as a run that skipped the update.
+  run.options.config.train.on_nonfinite = "skip";
+  ASSERT_EQ(run.resume().outcome, Outcome::finished);
+  FakeEngine again(*engine);
+  spoil(again);
+  RunCase skipped(job("skip"));
+  skipped.options.engine = &again;
+  ASSERT_EQ(skipped.run().outcome, Outcome::finished);
+  EXPECT_TRUE(train::compare_metrics(run.metrics(), skipped.metrics()).empty());
 }
 
 TEST_F(NonFinite, ADynamicScaleIsHalvedFirst) {
@@ -126,7 +135,7 @@ TEST_F(NonFinite, TooManyRollbacksInARowStop) {
   EXPECT_EQ(result.outcome, Outcome::failed);
   EXPECT_NE(result.message.find("3 rollbacks in a row"), std::string::npos) << result.message;
   EXPECT_EQ(run.lines("rollback").size(), 3U);
-  EXPECT_EQ(result.step, 6U);
+  EXPECT_EQ(result.step, 9U);  // where it stopped; its last update was discarded
   // A checkpoint in between begins the count anew.
   FakeEngine other(*engine);
   for (const int i : {7, 9, 12, 19, 22}) spoil(other, i);

@@ -189,6 +189,8 @@ TEST_F(TrainProcess, MistakesAreToldWithTheirPlace) {
   };
   const std::vector<Case> cases = {
       {{"--set", "train.stepz=3"}, 2, "did you mean train.steps?"},
+      {{"--set", "train.steps", "3"}, 2, "'train.steps' has no value: write train.steps=VALUE"},
+      {{"--json"}, 2, "--dry-run"},
       {{"--steps", "many"}, 2, "--steps many: 'many' is not an integer"},
       {{"--engine", "gpu"}, 2, "--engine gpu"},
       {{"--partition", "seven"}, 2, "merged"},
@@ -216,6 +218,20 @@ TEST_F(TrainProcess, AUsedFolderIsNotOverwritten) {
   Process process(command({"--steps", "3", "--out", out}));
   EXPECT_EQ(process.wait(), 1);
   EXPECT_NE(process.output().find("--resume"), std::string::npos) << process.output();
+}
+
+TEST_F(TrainProcess, ADryRunPrintsAPlanAndMakesNoFolder) {
+  const std::string out = folder("planned");
+  Process text(command({"--steps", "23", "--dry-run", "--out", out}));
+  ASSERT_EQ(text.wait(), 0) << text.output();
+  EXPECT_NE(text.output().find("23 steps in 5 updates of 5"), std::string::npos) << text.output();
+  Process json(command({"--steps", "23", "--dry-run", "--json", "--out", out}));
+  ASSERT_EQ(json.wait(), 0) << json.output();
+  const auto plan = nlohmann::json::parse(json.output());
+  for (const char* field : {"parameters", "updates", "seconds", "peak_tflops", "utilization"})
+    EXPECT_GT(plan.at(field), 0) << field;
+  EXPECT_EQ(plan.at("folder"), out);
+  EXPECT_FALSE(fs::exists(out));
 }
 
 TEST_F(TrainProcess, BenchStepGivesItsFields) {

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <functional>
 #include <nlohmann/json.hpp>
 
 #include "anemone/base/error.h"
@@ -89,10 +91,14 @@ TEST(RunPlan, OfALanguageModelCountsItsTokens) {
   const TemporaryDirectory folder;
   const fs::path text = folder.path() / "text.txt";
   ASSERT_TRUE(write_file_atomically(text, std::string(400, 'a') + "bc").ok());
+  ::setenv("XDG_CACHE_HOME", folder.path().c_str(), 1);
   RunCase run({"data.source=text", "data.path=" + text.string(), "model.vocab=256",
                "data.validation_fraction=0.1", "train.validate_every=0"});
   const train::RunPlan plan = plan_of(run, folder.path() / "none");
   ASSERT_EQ(run.run().outcome, Outcome::finished);
+  ::unsetenv("XDG_CACHE_HOME");
+  EXPECT_EQ(run.lines("sample").size(), plan.course.texts);
+  EXPECT_GT(plan.memory.sampler, 256U * 12 * 2);  // the classifier in fp16, and the rest
   EXPECT_EQ(plan.course.tokens_per_step, 7U);
   EXPECT_EQ(plan.course.held_out, 6U);  // 41 tokens, each but the first predicted once
   EXPECT_GT(plan.memory.mapped, 402U);

@@ -23,6 +23,8 @@ TrainerState sample_state() {
   state.loss_scale.scale = 1.0 / 1024;
   state.loss_scale.good_updates = 5;
   state.validation_due = true;
+  state.sample_due = true;
+  state.validation = {3, 1.0 / 3, 12, 12, 40, 0.25};
   state.metrics_offset = 4242;
   state.best_loss = 1.25;
   state.best_step = 96;

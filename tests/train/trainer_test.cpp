@@ -174,9 +174,22 @@ TEST_F(Trainer, AFailingProgramEndsTheRunWithItsNameAndTheRunGoesOnLater) {
   EXPECT_EQ(result.outcome, Outcome::failed);
   EXPECT_EQ(result.message, "l0.ffn_bwd: the engine hung up");
   EXPECT_EQ(result.step, 6U);
+  EXPECT_EQ(result.steps_lost, 1U);  // its gradient may hold a part of the failed step's
   run.options.engine = nullptr;
   ASSERT_EQ(run.resume().outcome, Outcome::finished);
   EXPECT_TRUE(train::compare_metrics(run.metrics(), whole.metrics()).empty());
+}
+
+TEST_F(Trainer, AFailureBetweenUpdatesLosesNothing) {
+  fake.on_run = [](const std::string& kernel, int run) {
+    return kernel == "l0.ffn_bwd" && run == 9 ? Status::failure("the engine hung up") : Status();
+  };
+  RunCase run;
+  run.options.engine = &fake;
+  const train::TrainResult result = run.run();
+  EXPECT_EQ(result.outcome, Outcome::failed);
+  EXPECT_EQ(result.step, 9U);
+  EXPECT_EQ(result.steps_lost, 0U);
 }
 
 TEST_F(Trainer, ACompileThatFailsTwiceTheSameWayStops) {
@@ -194,6 +207,13 @@ TEST_F(Trainer, ACompileThatFailsTwiceTheSameWayStops) {
   EXPECT_NE(result.message.find("twice the same way: l0.fwd_ffn: no such instruction"),
             std::string::npos)
       << result.message;
+  // What was learned is kept: only the programs have not got it.
+  EXPECT_EQ(result.step, 3U);
+  RunCase whole;
+  ASSERT_EQ(whole.run().outcome, Outcome::finished);
+  run.options.engine = nullptr;
+  ASSERT_EQ(run.resume().outcome, Outcome::finished);
+  EXPECT_TRUE(train::compare_metrics(run.metrics(), whole.metrics()).empty());
 }
 
 TEST_F(Trainer, ACompileThatFailsOnceIsTriedAgain) {
@@ -261,14 +281,19 @@ TEST_F(Trainer, PackedPortsBesideAHostAreTheSameToo) {
   EXPECT_TRUE(differences.empty()) << differences.front();
 }
 
-TEST_F(Trainer, TimeIsUpAfterAStepAtLeast) {
+// A process gets on by one step, or by one sample of a validation: the first one is bounded, too.
+TEST_F(Trainer, TimeIsUpAfterASampleAtLeast) {
   RunCase whole;
   ASSERT_EQ(whole.run().outcome, Outcome::finished);
   RunCase run({"train.max_minutes=1e-9"});
   const train::TrainResult result = run.run();
   EXPECT_EQ(result.outcome, Outcome::time_is_up);
-  EXPECT_EQ(result.step, 1U);
-  EXPECT_EQ(run.run_to_the_end(), 16);
+  EXPECT_EQ(result.message,
+            "train.max_minutes = 1e-09 is up after 0 steps, in a validation (1 of 2 samples)");
+  EXPECT_EQ(result.step, 0U);
+  EXPECT_TRUE(result.has_checkpoint);
+  // 16 steps, and four validations of two samples.
+  EXPECT_EQ(run.run_to_the_end(), 16 + 4 * 2);
   EXPECT_TRUE(train::compare_metrics(run.metrics(), whole.metrics()).empty());
 }
 
@@ -301,6 +326,8 @@ TEST_F(Trainer, AFailingLastCheckpointFailsTheRun) {
   const train::TrainResult result = run.run();
   EXPECT_EQ(result.outcome, Outcome::failed);
   EXPECT_NE(result.message.find("the checkpoint of step 16 failed"), std::string::npos);
+  EXPECT_FALSE(result.has_checkpoint);
+  EXPECT_EQ(result.steps_lost, 16U);
 }
 
 TEST_F(Trainer, InitialWeightsFromACheckpoint) {
@@ -327,9 +354,9 @@ TEST_F(Trainer, InitialWeightsOfAnotherShapeAreNamedAndLeaveNoFolder) {
   EXPECT_FALSE(std::filesystem::exists(other.options.out));
 }
 
-// While samples are labelled, in the first validation, before the first step.
+// While samples are labelled, before the first validation.
 TEST_F(Trainer, AnEarlySignalStopsSoonAndLeavesNoFolder) {
-  for (const int polls : {0, 3, 8, 9, 10}) {
+  for (const int polls : {0, 3, 8, 9}) {
     SCOPED_TRACE(polls);
     RunCase run;
     int polled = 0;
@@ -337,9 +364,34 @@ TEST_F(Trainer, AnEarlySignalStopsSoonAndLeavesNoFolder) {
     const train::TrainResult result = run.run();
     EXPECT_EQ(result.outcome, Outcome::interrupted);
     EXPECT_EQ(result.signal, SIGTERM);
-    EXPECT_EQ(result.step, 0U);
+    EXPECT_FALSE(result.has_checkpoint);
     EXPECT_LE(polled, polls + 2);
     EXPECT_FALSE(std::filesystem::exists(run.options.out));
+  }
+}
+
+// What was validated before the first step is not lost either, nor that it was.
+TEST_F(Trainer, ASignalInOrBehindTheFirstValidationLeavesACheckpoint) {
+  RunCase whole;
+  ASSERT_EQ(whole.run().outcome, Outcome::finished);
+  for (const int polls : {10, 11}) {
+    SCOPED_TRACE(polls);
+    RunCase run;
+    int polled = 0;
+    run.options.pending_signal = [&] { return polled++ >= polls ? SIGINT : 0; };
+    const train::TrainResult result = run.run();
+    EXPECT_EQ(result.outcome, Outcome::interrupted);
+    EXPECT_TRUE(result.has_checkpoint);
+    EXPECT_EQ(result.step, 0U);
+    EXPECT_EQ(result.message, polls == 10 ? "stopped by a signal after 0 steps, in a validation "
+                                            "(1 of 2 samples)"
+                                          : "stopped by a signal after 0 steps");
+    EXPECT_EQ(run.lines("validation").size(), polls == 10 ? 0U : 1U);
+    run.options.pending_signal = nullptr;
+    ASSERT_EQ(run.resume().outcome, Outcome::finished);
+    EXPECT_EQ(train::compare_metrics(run.metrics(), whole.metrics()), std::vector<std::string>{});
+    EXPECT_EQ(train::CheckpointStore(run.options.out, 3).marked_step(train::Mark::best),
+              train::CheckpointStore(whole.options.out, 3).marked_step(train::Mark::best));
   }
 }
 
