@@ -4,6 +4,7 @@
 //
 // $ANEMONE_KILLS sets the number of kills (default 20), $ANEMONE_EXHAUSTIVE tries every file
 // operation instead of one in kStride.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 
@@ -33,20 +34,32 @@ using test::io_fault::Kind;
 
 // Small, so that a step takes about a millisecond. The loss scale starts too high, so that
 // discarded updates are among what must be repeated.
-constexpr const char* kModel = R"([model]
+constexpr const char* kShape = R"([model]
 dim = 32
 hidden = 64
 heads = 2
 seq = 16
-
+)";
+constexpr const char* kLayer = R"(
 [data]
 source = "teacher"
 samples = 7
 held_out = 2
+)";
+// With samples of text, which are part of what must be repeated. The path follows.
+constexpr const char* kLanguageModel = R"(layers = 2
+vocab = 256
+rope = "pairs"
 
+[data]
+source = "text"
+validation_fraction = 0.1
+)";
+constexpr const char* kTraining = R"(
 [train]
 accumulate = 4
 validate_every = 5
+sample_tokens = 8
 initial_loss_scale = 16777216
 loss_scale_growth_interval = 10
 checkpoint_minutes = 0
@@ -59,10 +72,25 @@ std::size_t from_environment(const char* name, std::size_t otherwise) {
 
 class Crash : public ::testing::Test {
  protected:
-  void SetUp() override {
-    const Status status = write_file_atomically(folder_.path() / "run.toml", kModel);
+  void SetUp() override { write("run.toml", std::string(kShape) + kLayer + kTraining); }
+
+  void write(const std::string& name, const std::string& text) const {
+    const Status status = write_file_atomically(folder_.path() / name, text);
     ASSERT_EQ(status.message, "");
   }
+
+  // In place of the layer.
+  void take_language_model() const {
+    std::string text;
+    for (int i = 0; i < 60; ++i) text += fmt::format("{} times {} is {}.\n", i, i + 1, i * (i + 1));
+    write("text.txt", text);
+    write("run.toml", std::string(kShape) + kLanguageModel +
+                          fmt::format("path = \"{}\"\n", (folder_.path() / "text.txt").string()) +
+                          kTraining);
+  }
+
+  // Where the program keeps token ids: not among the user's own.
+  Process::Environment environment() const { return {{"XDG_CACHE_HOME", folder_.path().string()}}; }
 
   fs::path run_folder(const std::string& name) const { return folder_.path() / name; }
 
@@ -82,7 +110,7 @@ class Crash : public ::testing::Test {
   }
 
   void finish(const fs::path& run) {
-    Process process(command(run));
+    Process process(command(run), environment());
     ASSERT_EQ(process.wait(), 0) << process.output();
   }
 
@@ -107,7 +135,7 @@ class KillAtRandom : public Crash {
   void run_reference() {
     const auto started = std::chrono::steady_clock::now();
     const fs::path run = run_folder("reference");
-    Process process(command(run));
+    Process process(command(run), environment());
     const fs::path first_checkpoint = run / "checkpoints/LATEST";
     while (process.running() && !fs::exists(first_checkpoint)) {
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
@@ -121,7 +149,7 @@ class KillAtRandom : public Crash {
   bool live_and_die(const fs::path& run) {
     const bool resumes = fs::exists(run / "checkpoints/LATEST");
     ++(resumes ? resumed_ : begun_);
-    Process process(command(run));
+    Process process(command(run), environment());
     // Anywhere from its start to several checkpoints later; a process that begins a run has the
     // time to save one, so that nearly all others resume beyond step 0.
     const double start = timing_.start.count();
@@ -139,12 +167,14 @@ class KillAtRandom : public Crash {
     return false;
   }
 
+  void kill_again_and_again();
+
   Timing timing_;
   std::size_t kills_ = 0, resumed_ = 0, begun_ = 0;  // processes that were to be killed
   std::mt19937_64 random_{std::random_device{}()};
 };
 
-TEST_F(KillAtRandom, ResumesBitForBit) {
+void KillAtRandom::kill_again_and_again() {
   steps_ = 4000;
   cadence_ = 3;
   const std::size_t wanted = from_environment("ANEMONE_KILLS", 20);
@@ -168,6 +198,15 @@ TEST_F(KillAtRandom, ResumesBitForBit) {
   std::cout << kills_ << " kills in " << round << " runs of " << steps_ << " steps; " << resumed_
             << " of the " << resumed_ + begun_ << " processes had resumed beyond step 0; seed "
             << seed << "\n";
+}
+
+TEST_F(KillAtRandom, ALayerResumesBitForBit) { kill_again_and_again(); }
+
+TEST_F(KillAtRandom, ALanguageModelResumesBitForBit) {
+  take_language_model();
+  kill_again_and_again();
+  EXPECT_NE(read_text_file(run_folder("reference") / "metrics.jsonl").find(R"("type":"sample")"),
+            std::string::npos);
 }
 
 class DiskFault : public Crash {
