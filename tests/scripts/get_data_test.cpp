@@ -35,7 +35,7 @@ class GetData : public testing::Test {
     for (const char* name : names_)
       ASSERT_TRUE(write_file_atomically(served() / name, text_of(name)).ok());
     server_ = std::make_unique<Process>(std::vector<std::string>{
-        "python3", (source_root() / "tests/scripts/faulty_server.py").string(), served()});
+        "/usr/bin/env", "python3", source_root() / "tests/scripts/faulty_server.py", served()});
     while (server_->output().find('\n') == std::string::npos) {
       ASSERT_TRUE(server_->running()) << server_->output();
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
