@@ -26,12 +26,11 @@ std::vector<std::filesystem::path> expand_patterns(std::span<const std::string> 
   return paths;
 }
 
-TokenShards::TokenShards(std::span<const std::filesystem::path> paths, std::uint64_t vocabulary)
-    : vocabulary_(vocabulary) {
+TokenShards::TokenShards(std::span<const std::filesystem::path> paths, std::uint64_t vocabulary) {
   for (const std::filesystem::path& path : paths) {
     TokenFile file(path, vocabulary);
     if (vocabulary_ == 0) vocabulary_ = file.vocabulary();
-    if (file.vocabulary() != 0 && vocabulary == 0 && file.vocabulary() != vocabulary_)
+    if (file.vocabulary() != 0 && file.vocabulary() != vocabulary_)
       throw Error(fmt::format("a vocabulary of {}", file.vocabulary()), path.string(),
                   fmt::format("{}, as the files before it", vocabulary_));
     ends_.push_back(size() + file.size());

@@ -17,12 +17,13 @@ std::vector<std::filesystem::path> expand_patterns(std::span<const std::string> 
 
 class TokenShards {
  public:
-  // Throws as TokenFile does, and where files name different vocabularies.
+  // Throws as TokenFile does, and where files name different vocabularies: not one tokenizer made
+  // them all.
   TokenShards(std::span<const std::filesystem::path> paths, std::uint64_t vocabulary = 0);
 
   std::uint64_t size() const { return ends_.empty() ? 0 : ends_.back(); }
   std::size_t bytes() const;                                // of the files, mapped
-  std::uint64_t vocabulary() const { return vocabulary_; }  // 0 = unknown
+  std::uint64_t vocabulary() const { return vocabulary_; }  // that the files name; 0 = unknown
   std::string hash() const;                                 // of the files' hashes, in their order
   void read(std::uint64_t begin, std::span<TokenId> ids) const;
 
