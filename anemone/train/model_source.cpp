@@ -17,6 +17,13 @@ std::unique_ptr<ParameterList> make_values(const nn::ModelConfig& config) {
   return std::make_unique<ParameterList>(nn::model_parameters(config), Holds::values);
 }
 
+// A run on files of ids says what made them only if its config names a vocabulary.
+std::string tokenizer_of(const RunConfig& run) {
+  constexpr std::int64_t kBytes = 256;
+  const bool is_known = run.data.source == "text" || run.data.tokenizer != "bytes";
+  return is_known || run.model.vocab == kBytes ? run.data.tokenizer : "";
+}
+
 LoadedModel load_checkpoint(const std::filesystem::path& directory) {
   const LoadedCheckpoint checkpoint = CheckpointStore::load_given(directory);
   const std::string where = (directory / "state.json").string();
@@ -24,7 +31,7 @@ LoadedModel load_checkpoint(const std::filesystem::path& directory) {
   LoadedModel model;
   const RunConfig run = parse_run_config(state.config, where, {});
   model.config = run.model;
-  model.tokenizer = run.data.tokenizer;
+  model.tokenizer = tokenizer_of(run);
   if (!model.config.is_language_model())
     throw Error("this run trains layers alone, no language model", directory.string(),
                 "a run with model.vocab");

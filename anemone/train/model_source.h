@@ -14,7 +14,7 @@ namespace anemone::train {
 struct LoadedModel {
   nn::ModelConfig config;                     // of a language model
   std::unique_ptr<ParameterList> parameters;  // values only
-  std::string tokenizer;                      // of a run: its data.tokenizer
+  std::string tokenizer;                      // what made a run's tokens, where that is known
   std::string description;                    // "llama2.c, 0.26 M parameters"
 };
 

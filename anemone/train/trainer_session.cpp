@@ -17,6 +17,7 @@
 #include "anemone/train/initial_weights.h"
 #include "anemone/train/machine.h"
 #include "anemone/train/schedule.h"
+#include "anemone/train/takes_programs.h"
 
 namespace anemone::train {
 namespace {
@@ -202,16 +203,8 @@ std::string Session::partition_for(const engine::Engine& candidate) const {
 }
 
 engine::Support Session::takes_model(const engine::Engine& candidate) const {
-  if (candidate.traits().runs_on_host) return {};  // they take everything
-  const engine::Support numerics = candidate.supports_options(compile_options(config.engine));
-  if (!numerics.ok) return numerics;
-  const nn::StepGraph graph = nn::model_step(config.model, partition_for(candidate));
-  for (const nn::Kernel& kernel : graph.kernels) {
-    if (kernel.host) continue;
-    engine::Support support = candidate.supports(kernel.program.main());
-    if (!support.ok) return {false, kernel.name + ": " + support.reason};
-  }
-  return {};
+  return takes_programs(candidate, compile_options(config.engine),
+                        [&] { return nn::model_step(config.model, partition_for(candidate)); });
 }
 
 void Session::check_compile_limit(const nn::StepGraph& graph) const {

@@ -14,6 +14,7 @@
 #include "anemone/train/optimizer.h"
 #include "anemone/train/step_runner.h"
 #include "tests/support/shared.h"
+#include "tests/train/every_engine.h"
 
 namespace anemone::train {
 namespace {
@@ -103,18 +104,6 @@ TEST_P(Golden, TenUpdates) {
     const Status status = runner.update_weights(milliseconds);
     ASSERT_TRUE(status.ok()) << status.message;
   }
-}
-
-std::vector<std::string> engine_names() {
-  std::vector<std::string> names;
-  for (const engine::EngineEntry& entry : engine::engines())
-    if (entry.support().ok) names.emplace_back(entry.name);
-  return names;
-}
-std::vector<std::string> partition_names() {
-  std::vector<std::string> names;
-  for (const nn::Partition& partition : nn::partitions()) names.emplace_back(partition.name);
-  return names;
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Golden,

@@ -18,6 +18,7 @@
 #include "anemone/train/step_runner.h"
 #include "tests/support/shared.h"
 #include "tests/support/step_evaluator.h"
+#include "tests/train/every_engine.h"
 #include "tests/train/fake_engine.h"
 
 namespace anemone::train {
@@ -126,18 +127,6 @@ TEST_P(LanguageModelGolden, TenUpdates) {
   for (const Parameter& parameter : parameters.all())
     EXPECT_LE(error_of(parameter.value, golden().at("weights").at(parameter.spec.name)), kGradient)
         << parameter.spec.name;
-}
-
-std::vector<std::string> engine_names() {
-  std::vector<std::string> names;
-  for (const engine::EngineEntry& entry : engine::engines())
-    if (entry.support().ok) names.emplace_back(entry.name);
-  return names;
-}
-std::vector<std::string> partition_names() {
-  std::vector<std::string> names;
-  for (const nn::Partition& partition : nn::partitions()) names.emplace_back(partition.name);
-  return names;
 }
 
 INSTANTIATE_TEST_SUITE_P(All, LanguageModelGolden,
