@@ -1,5 +1,6 @@
 // `anemone convert`: a trained model as other software reads it.
 #include <fmt/core.h>
+#include <fmt/format.h>
 
 #include <filesystem>
 #include <memory>
@@ -8,6 +9,7 @@
 #include "anemone/base/error.h"
 #include "anemone/cli/command.h"
 #include "anemone/cli/model_argument.h"
+#include "anemone/model/find_tokenizer.h"
 #include "anemone/model/model_file.h"
 
 namespace anemone::cli {
@@ -16,7 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 
 struct Flags {
-  std::string model, out, to;
+  std::string model, out, to, tokenizer;
 };
 
 model::ModelFormat format_of(const Flags& flags) {
@@ -26,16 +28,39 @@ model::ModelFormat format_of(const Flags& flags) {
                                                    : model::ModelFormat::hugging_face;
 }
 
+// The vocabulary to copy; nothing where the model's are bytes, or none is found, which is said.
+std::string vocabulary_of(const Flags& flags, const model::ModelFile& file) {
+  const model::TokenizerWish wish = {flags.model, file.config.vocab, file.tokenizer,
+                                     flags.tokenizer};
+  try {
+    const model::FoundTokenizer found = model::find_tokenizer(wish);
+    const auto tokens = std::int64_t{found.tokenizer->vocabulary()};
+    // A run's own may have fewer; no other format says so.
+    if (tokens == file.config.vocab) return found.name == "bytes" ? "" : found.name;
+    throw Error(fmt::format("this tokenizer has {} tokens", tokens), found.name,
+                fmt::format("{}, as the model", file.config.vocab));
+  } catch (const Error& error) {
+    if (!flags.tokenizer.empty()) throw;
+    fmt::print(stderr, "anemone: note: no tokenizer is copied: {}\n", error.what());
+    if (const fs::path old = model::tokenizer_beside(flags.out); fs::exists(old))
+      fmt::print(stderr, "anemone: note: {} stays, and generate will take it\n", old.string());
+    return "";
+  }
+}
+
 int run(const Flags& flags) {
   std::error_code ignored;
   if (fs::equivalent(flags.model, flags.out, ignored))
     throw UsageError("the model would be written over itself", "OUT", "another name");
   const model::ModelFile file = read_model_argument(flags.model);
   const model::ModelFormat format = format_of(flags);
-  const Status status = model::write_model(flags.out, format, file.config, file.tensors);
+  const std::string vocabulary = vocabulary_of(flags, file);
+  const Status status =
+      model::write_model(flags.out, format, file.config, file.tensors, vocabulary);
   if (!status.ok()) throw Error(status.message);
-  fmt::print("{}: {}, as {}\n", flags.out, file.description,
-             format == model::ModelFormat::llama2c ? "a llama2.c model" : "a Hugging Face llama");
+  fmt::print("{}: {}, as {}{}\n", flags.out, file.description,
+             format == model::ModelFormat::llama2c ? "a llama2.c model" : "a Hugging Face llama",
+             vocabulary.empty() ? "" : ", with the tokenizer " + vocabulary);
   return kExitOk;
 }
 
@@ -55,6 +80,9 @@ Run setup(CLI::App& app) {
                  "default: llama2c if OUT ends in .bin")
       ->check(CLI::IsMember({"llama2c", "hf"}))
       ->type_name("llama2c|hf");
+  app.add_option("--tokenizer", flags->tokenizer,
+                 "The vocabulary to put beside OUT; default: the one that generate would take")
+      ->type_name("FILE");
   return [flags] { return run(*flags); };
 }
 
@@ -65,7 +93,11 @@ const Command convert_command = {"convert",
                                  "  anemone convert runs/tiny tiny.bin\n"
                                  "  anemone convert runs/tiny/best tiny-llama\n"
                                  "  anemone convert stories15M.bin stories15M-llama\n"
-                                 "  anemone convert stories15M-llama back.bin",
+                                 "  anemone convert stories15M-llama back.bin\n"
+                                 "\n"
+                                 "The tokenizer is copied, too: to OUT/tokenizer.bin, or for "
+                                 "tiny.bin to tiny.tokenizer.bin, where\n"
+                                 "generate finds it.",
                                  setup};
 
 }  // namespace anemone::cli

@@ -11,15 +11,19 @@
 #include "anemone/base/counted.h"
 #include "anemone/base/error.h"
 #include "anemone/cli/command.h"
+#include "anemone/cli/engine_name.h"
 #include "anemone/cli/input_text.h"
+#include "anemone/cli/status_line.h"
 #include "anemone/cli/whole_number.h"
 #include "anemone/engine/engines.h"
+#include "anemone/model/find_tokenizer.h"
 #include "anemone/nn/language_model.h"
 #include "anemone/text/token_shards.h"
 #include "anemone/text/tokenizer.h"
 #include "anemone/train/data_source.h"
 #include "anemone/train/evaluation.h"
 #include "anemone/train/run_config.h"
+#include "anemone/train/takes_programs.h"
 #include "anemone/train/trainer.h"
 
 namespace anemone::cli {
@@ -34,15 +38,30 @@ struct Flags {
 // The tokens to predict, from files of token ids or from a text of numbers.
 class Tokens {
  public:
-  Tokens(const Flags& flags, std::int64_t vocabulary) {
+  // Finds the files, before the model is loaded.
+  explicit Tokens(const Flags& flags) {
     if (flags.data.empty()) {
-      parse(flags.ids, vocabulary);
-      return;
+      where_ = flags.ids;
+      text_ = std::make_unique<InputText>(flags.ids);
+    } else {
+      where_ = flags.data;
+      files_ = text::expand_patterns(train::split_patterns(flags.data));
     }
-    const std::vector<std::string> patterns = train::split_patterns(flags.data);
-    shards_ = std::make_unique<text::TokenShards>(text::expand_patterns(patterns),
-                                                  static_cast<std::uint64_t>(vocabulary));
   }
+  // Throws Error for ids that are not below the vocabulary, and too few of them.
+  void load(std::int64_t vocabulary) {
+    if (text_ == nullptr)
+      shards_ = std::make_unique<text::TokenShards>(files_, static_cast<std::uint64_t>(vocabulary));
+    else
+      parse(vocabulary);
+    if (size() < 2)
+      throw Error(fmt::format("{}: there is nothing to predict", counted(size(), "token")), where_,
+                  "at least 2 tokens");
+  }
+
+  // What the files say about themselves; 0 = nothing.
+  std::uint64_t vocabulary() const { return shards_ ? shards_->vocabulary() : 0; }
+  const std::string& where() const { return where_; }
 
   std::uint64_t size() const { return shards_ ? shards_->size() : ids_.size(); }
   void read(std::uint64_t begin, std::span<std::uint32_t> ids) const {
@@ -51,10 +70,9 @@ class Tokens {
   }
 
  private:
-  void parse(const std::string& path, std::int64_t vocabulary) {
-    const InputText input(path);
-    const std::string_view text = input.view();
-    const std::string where = path == kStandardInput ? "<stdin>" : path;
+  void parse(std::int64_t vocabulary) {
+    const std::string_view text = text_->view();
+    const std::string where = where_ == kStandardInput ? "<stdin>" : where_;
     constexpr std::string_view kSpace = " \t\r\n\v\f";
     for (std::size_t begin = text.find_first_not_of(kSpace); begin != std::string_view::npos;
          begin = text.find_first_not_of(kSpace, begin)) {
@@ -71,6 +89,9 @@ class Tokens {
     }
   }
 
+  std::string where_;
+  std::unique_ptr<InputText> text_;
+  std::vector<std::filesystem::path> files_;
   std::unique_ptr<text::TokenShards> shards_;
   std::vector<std::uint32_t> ids_;
 };
@@ -78,14 +99,6 @@ class Tokens {
 // How the tokens are cut into windows: see the help.
 train::Windows windows_of(const Flags& flags) {
   return flags.ids.empty() ? train::Windows::shared_ends : train::Windows::apart;
-}
-
-std::unique_ptr<text::Tokenizer> tokenizer_for(const std::string& name, std::int64_t vocabulary) {
-  auto tokenizer = text::load_tokenizer(name);
-  if (std::int64_t{tokenizer->vocabulary()} != vocabulary)
-    throw Error(fmt::format("this tokenizer has {} tokens", tokenizer->vocabulary()), name,
-                fmt::format("{}, as the model has", vocabulary));
-  return tokenizer;
 }
 
 // Bytes of the text that the predicted tokens stand for, in windows of `length` tokens.
@@ -102,24 +115,47 @@ std::uint64_t predicted_bytes(const text::Tokenizer& tokenizer, const Tokens& to
   return bytes;
 }
 
+model::TokenizerWish wish_of(const Flags& flags, const train::LoadedModel& model) {
+  return {flags.model, model.config.vocab, model.tokenizer, flags.tokenizer};
+}
+
+// Ids of another tokenizer would be taken for the model's.
+void check_vocabulary(const model::TokenizerWish& wish, const Tokens& tokens) {
+  if (tokens.vocabulary() == 0 || model::fits(wish, tokens.vocabulary())) return;
+  throw Error(fmt::format("ids of a vocabulary of {} tokens", tokens.vocabulary()), tokens.where(),
+              fmt::format("{}, as the model {}", wish.vocab, wish.model.string()));
+}
+
+// A window after the other, as evaluation goes through them.
+class WindowProgress {
+ public:
+  WindowProgress(std::uint64_t tokens, std::uint64_t length)
+      : count_((tokens + length - 2) / length) {}
+  void begin_one() {
+    if (done_ > 0 && line_.is_due())
+      line_.draw(static_cast<double>(done_) / static_cast<double>(count_),
+                 fmt::format("window {} of {}", done_ + 1, count_));
+    ++done_;
+  }
+
+ private:
+  std::uint64_t count_, done_ = 0;
+  StatusLine line_;
+};
+
 train::MeanLoss evaluate(const Flags& flags, train::LoadedModel& model, const Tokens& tokens) {
   train::EvaluationOptions options;
   options.compile = train::compile_options(flags.engine);
   options.windows = windows_of(flags);
   options.dtype = flags.engine.precision == "fp32" ? DType::fp32 : DType::fp16;
+  WindowProgress windows(tokens.size(), static_cast<std::uint64_t>(model.config.seq));
+  options.poll = [&] { windows.begin_one(); };
   nn::ModelConfig config = model.config;
   config.dtype = options.dtype;
-  const auto takes = [&](engine::Engine& candidate) -> engine::Support {
-    if (candidate.traits().runs_on_host) return {};
-    const engine::Support numerics = candidate.supports_options(options.compile);
-    if (!numerics.ok) return numerics;
-    for (const nn::Kernel& kernel :
-         nn::language_model_forward(config, candidate.traits().default_partition).kernels) {
-      if (kernel.host) continue;
-      engine::Support support = candidate.supports(kernel.program.main());
-      if (!support.ok) return {false, kernel.name + ": " + support.reason};
-    }
-    return {};
+  const auto takes = [&](const engine::Engine& candidate) {
+    return train::takes_programs(candidate, options.compile, [&] {
+      return nn::language_model_forward(config, candidate.traits().default_partition);
+    });
   };
   const auto engine = engine::choose_engine(
       flags.engine.name, train::engine_options(flags.engine), takes,
@@ -136,19 +172,20 @@ train::MeanLoss evaluate(const Flags& flags, train::LoadedModel& model, const To
 int run(const Flags& flags) {
   if (flags.data.empty() == flags.ids.empty())
     throw UsageError("what to predict is not clear", "--data", "either --data FILES or --ids FILE");
+  Tokens tokens(flags);
   train::LoadedModel model = train::load_model(flags.model);
-  const Tokens tokens(flags, model.config.vocab);
-  if (tokens.size() < 2)
-    throw Error(fmt::format("{}: there is nothing to predict", counted(tokens.size(), "token")),
-                flags.data.empty() ? flags.ids : flags.data, "at least 2 tokens");
+  tokens.load(model.config.vocab);
+  const model::TokenizerWish wish = wish_of(flags, model);
+  check_vocabulary(wish, tokens);
+  model::FoundTokenizer tokenizer;  // only where the user names one
+  if (!flags.tokenizer.empty()) tokenizer = model::find_tokenizer(wish);
   const train::MeanLoss loss = evaluate(flags, model, tokens);
   const double nll = loss.mean();
   if (!std::isfinite(nll))
     throw Error("the model's logits are not finite", flags.model, "a model that was trained whole");
   double bits_per_byte = -1;
-  if (!flags.tokenizer.empty()) {
-    const auto tokenizer = tokenizer_for(flags.tokenizer, model.config.vocab);
-    const std::uint64_t bytes = predicted_bytes(*tokenizer, tokens, windows_of(flags),
+  if (tokenizer.tokenizer != nullptr) {
+    const std::uint64_t bytes = predicted_bytes(*tokenizer.tokenizer, tokens, windows_of(flags),
                                                 static_cast<std::uint64_t>(model.config.seq));
     if (bytes > 0)
       bits_per_byte =
@@ -190,6 +227,7 @@ Run setup(CLI::App& app) {
       ->check(CLI::IsMember({"fp16", "bf16", "fp32"}))
       ->capture_default_str();
   app.add_option("--engine", flags->engine.name, "Which engine; auto = the best there is")
+      ->check(engine_name())
       ->capture_default_str();
   app.add_option("--threads", flags->engine.threads, "0 = what affinity and cgroup allow")
       ->check(whole_number(0, engine::EngineOptions::kMostThreads))

@@ -13,6 +13,7 @@
 
 #include "anemone/base/error.h"
 #include "anemone/cli/command.h"
+#include "anemone/cli/engine_name.h"
 #include "anemone/cli/input_text.h"
 #include "anemone/cli/model_argument.h"
 #include "anemone/cli/whole_number.h"
@@ -22,6 +23,7 @@
 #include "anemone/model/find_tokenizer.h"
 #include "anemone/model/generator.h"
 #include "anemone/model/model_weights.h"
+#include "anemone/model/text_stream.h"
 
 namespace anemone::cli {
 namespace {
@@ -119,6 +121,7 @@ std::string prompt_of(const Flags& flags) {
 void check(const Flags& flags) {
   try {
     const model::Sampler sampler(flags.options.sampler);
+    const model::TextStream stream(flags.options.stops, {});
   } catch (const Error& error) {
     throw UsageError(error.problem(), "--" + error.where(), error.expected());
   }
@@ -126,23 +129,23 @@ void check(const Flags& flags) {
 
 int run(Flags flags) {
   check(flags);
-  model::ModelFile file = read_model_argument(flags.model);
-  file.config.dtype = flags.precision == "fp32" ? DType::fp32 : DType::fp16;
-  if (flags.tokenizer.empty()) flags.tokenizer = file.tokenizer;
-  if (flags.tokenizer.empty())
-    flags.tokenizer = model::find_tokenizer(flags.model, file.config.vocab);
-  const auto tokenizer = text::load_tokenizer(flags.tokenizer);
-  flags.prompt = prompt_of(flags);
-  flags.options.tokens = flags.tokens;
-
   engine::EngineOptions engine_options;
   engine_options.threads = flags.threads;
   const auto engine = engine::make_engine(flags.engine, engine_options);
+  model::ModelFile file = read_model_argument(flags.model);
+  file.config.dtype = flags.precision == "fp32" ? DType::fp32 : DType::fp16;
+  const auto tokenizer =
+      model::find_tokenizer({flags.model, file.config.vocab, file.tokenizer, flags.tokenizer})
+          .tokenizer;
+  flags.prompt = prompt_of(flags);
+  flags.options.tokens = flags.tokens;
+  const std::vector<text::TokenId> prompt = tokenizer->encode(flags.prompt);
+  model::check_prompt(prompt, file.config.seq);
+
   engine::CompileOptions compile;
   if (flags.precision == "bf16") compile.products = engine::ProductPrecision::bf16;
   const model::ModelWeights weights(file);
-  const std::int64_t positions =
-      positions_for(tokenizer->encode(flags.prompt).size(), flags.tokens, file.config.seq);
+  const std::int64_t positions = positions_for(prompt.size(), flags.tokens, file.config.seq);
   model::Decoder decoder(file.config, positions, weights.store(), *engine, compile);
   if (flags.explain) fmt::print(stderr, "{}", decoder.explain());
 
@@ -211,15 +214,17 @@ Run setup(CLI::App& app) {
       ->type_name("TEXT");
   app.add_option("--tokenizer", flags->tokenizer,
                  "bytes, or a vocabulary in llama2.c's tokenizer.bin format; default: the run's, "
-                 "bytes for 256 "
-                 "tokens, else tokenizer.bin or tok<N>.bin beside the model")
+                 "bytes for 256 tokens, else MODEL.tokenizer.bin, tok<N>.bin or tokenizer.bin "
+                 "beside the model")
       ->type_name("bytes|FILE");
   declare_sampling(app, *flags);
   app.add_option("--precision", flags->precision,
                  "fp16; bf16: products of rounded values; fp32: as other software computes")
       ->check(CLI::IsMember({"fp16", "bf16", "fp32"}))
       ->capture_default_str();
-  app.add_option("--engine", flags->engine, "cpu or reference")->capture_default_str();
+  app.add_option("--engine", flags->engine, "cpu or reference")
+      ->check(engine_name())
+      ->capture_default_str();
   app.add_option("--threads", flags->threads, "0 = what affinity and cgroup allow")
       ->type_name("N")
       ->check(whole_number(0, engine::EngineOptions::kMostThreads));

@@ -12,10 +12,7 @@ model::ModelFile read_model_argument(const std::filesystem::path& path) {
   model::ModelFile file;
   file.config = loaded->config;
   file.description = loaded->description;
-  // A run on files of ids does not say what made them.
-  constexpr std::int64_t kBytes = 256;
-  if (loaded->tokenizer != "bytes" || loaded->config.vocab == kBytes)
-    file.tokenizer = loaded->tokenizer;
+  file.tokenizer = loaded->tokenizer;
   for (const train::Parameter& parameter : loaded->parameters->all()) {
     file.tensors.push_back({parameter.spec.name,
                             {DType::fp32, parameter.spec.shape,

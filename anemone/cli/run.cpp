@@ -13,6 +13,7 @@
 #include "anemone/base/error.h"
 #include "anemone/cli/array_argument.h"
 #include "anemone/cli/command.h"
+#include "anemone/cli/engine_name.h"
 #include "anemone/cli/program_text.h"
 #include "anemone/cli/whole_number.h"
 #include "anemone/engine/engines.h"
@@ -52,13 +53,6 @@ engine::CompileOptions numerics_of(const Options& options) {
 }
 
 std::unique_ptr<engine::Engine> make_engine(const Options& options, const mil::Function& function) {
-  bool known = options.engine == "auto";
-  std::string names = "auto";
-  for (const engine::EngineEntry& entry : engine::engines()) {
-    known |= entry.name == options.engine;
-    names += ", " + std::string(entry.name);
-  }
-  if (!known) throw UsageError("no engine '" + options.engine + "'", "--engine", names);
   engine::EngineOptions engine_options;
   engine_options.threads = options.threads;
   engine_options.target = options.target;
@@ -221,6 +215,7 @@ Run setup(CLI::App& app) {
       ->allow_extra_args(false);
   app.add_option("--function", options->function, "Which function; default: main, or the only one");
   app.add_option("--engine", options->engine, "auto, ane, cpu, reference, …")
+      ->check(engine_name())
       ->capture_default_str();
   app.add_option("--target", options->target,
                  "Machine to compile for, where the engine knows several; default: this one");

@@ -1,10 +1,8 @@
 // `anemone tokenize`: text as files of token ids.
 #include <fmt/core.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <filesystem>
 #include <memory>
 #include <span>
@@ -15,6 +13,7 @@
 #include "anemone/base/error.h"
 #include "anemone/cli/command.h"
 #include "anemone/cli/input_text.h"
+#include "anemone/cli/status_line.h"
 #include "anemone/text/documents.h"
 #include "anemone/text/token_file.h"
 #include "anemone/text/tokenizer.h"
@@ -23,7 +22,6 @@ namespace anemone::cli {
 namespace {
 
 namespace fs = std::filesystem;
-using Clock = std::chrono::steady_clock;
 
 struct Flags {
   std::vector<std::string> inputs;
@@ -48,7 +46,7 @@ class Job {
 
   void finish() {
     if (const Status status = writer_.finish(); !status.ok()) throw Error(status.message);
-    if (shown_) fmt::print(stderr, "\r\033[K");
+    status_.clear();
     fmt::print("{}: {} of {}, {} ({:.2f} bytes a token)\n", flags_.out,
                counted(writer_.written(), "token"), counted(encoder_.documents(), "document"),
                tokenizer_.describe(),
@@ -58,15 +56,11 @@ class Job {
 
  private:
   void show_progress() {
-    if (isatty(STDERR_FILENO) != 1 || bytes_ == 0 || Clock::now() < next_) return;
-    next_ = Clock::now() + std::chrono::milliseconds(200);
-    const double seconds = std::chrono::duration<double>(Clock::now() - start_).count();
-    const double share =
-        std::min(1.0, static_cast<double>(encoder_.bytes()) / static_cast<double>(bytes_));
-    fmt::print(stderr, "\r\033[K{:.0f} % | {} tokens | {:.1f} MB/s | ETA {:.0f} s", 100 * share,
-               writer_.written(), static_cast<double>(encoder_.bytes()) / 1e6 / seconds,
-               seconds / share - seconds);
-    shown_ = true;
+    if (bytes_ == 0 || !status_.is_due()) return;
+    const auto done = static_cast<double>(encoder_.bytes());
+    status_.draw(
+        std::min(1.0, done / static_cast<double>(bytes_)),
+        fmt::format("{} tokens | {:.1f} MB/s", writer_.written(), done / 1e6 / status_.seconds()));
   }
 
   const Flags& flags_;
@@ -74,8 +68,7 @@ class Job {
   std::uint64_t bytes_;  // of all files; 0 = unknown
   text::TokenWriter writer_;
   text::DocumentEncoder encoder_;
-  Clock::time_point start_ = Clock::now(), next_ = start_ + std::chrono::seconds(1);
-  bool shown_ = false;
+  StatusLine status_;
 };
 
 void print_ids(const text::Tokenizer& tokenizer, std::string_view text) {

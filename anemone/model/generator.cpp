@@ -31,17 +31,20 @@ void check(const Decoder& decoder, const text::Tokenizer& tokenizer, const Gener
                 fmt::format("at most {}, the model's", decoder.vocabulary()));
   if (options.tokens < 0)
     throw Error(fmt::format("{} tokens", options.tokens), "tokens", "0 or more");
-  if (result.prompt.empty())
-    throw Error(
-        "there is nothing to begin with: this tokenizer has no token for the beginning of "
-        "a text",
-        "prompt", "some text");
-  if (static_cast<std::int64_t>(result.prompt.size()) > decoder.positions())
-    throw Error(fmt::format("the prompt has {} tokens", result.prompt.size()), "prompt",
-                fmt::format("at most {}, the model's positions", decoder.positions()));
+  check_prompt(result.prompt, decoder.positions());
 }
 
 }  // namespace
+
+void check_prompt(std::span<const text::TokenId> prompt, std::int64_t positions) {
+  if (prompt.empty())
+    throw Error(
+        "there is nothing to begin with: this tokenizer has no token for the beginning of a text",
+        "prompt", "some text");
+  if (static_cast<std::int64_t>(prompt.size()) > positions)
+    throw Error(fmt::format("the prompt has {} tokens", prompt.size()), "prompt",
+                fmt::format("at most {}, the model's positions", positions));
+}
 
 const char* describe(Stop stop) {
   switch (stop) {

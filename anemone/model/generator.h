@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,6 +36,9 @@ struct Generation {
   double prompt_seconds = 0, seconds = 0;  // for the prompt's tokens, and for those behind it
   std::int64_t steps = 0;                  // tokens that went through the model in `seconds`
 };
+
+// Throws Error for a prompt of no tokens or of more than the model's positions.
+void check_prompt(std::span<const text::TokenId> prompt, std::int64_t positions);
 
 // Forgets what the decoder had taken. `emit` gets text as it comes, in whole characters. Throws
 // Error for a prompt that is empty or longer than the positions, a tokenizer that does not fit, bad

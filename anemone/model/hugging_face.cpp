@@ -9,6 +9,7 @@
 #include <set>
 
 #include "anemone/base/file.h"
+#include "anemone/model/find_tokenizer.h"
 #include "anemone/model/rope_order.h"
 #include "anemone/model/tensor_list.h"
 #include "anemone/nn/language_model.h"
@@ -79,7 +80,7 @@ std::vector<NamedTensor> named_as_ours(const std::deque<SafetensorsReader>& file
 }
 
 Status write_files(const fs::path& folder, const nn::ModelConfig& config,
-                   const std::vector<NamedTensor>& tensors) {
+                   const std::vector<NamedTensor>& tensors, std::string_view vocabulary) {
   std::vector<NamedTensor> named;
   std::deque<std::vector<std::byte>> reordered;
   for (const NamedTensor& tensor : tensors) {
@@ -90,6 +91,8 @@ Status write_files(const fs::path& folder, const nn::ModelConfig& config,
   }
   const DType dtype = tensors.front().tensor.dtype;
   Status status = write_file_atomically(folder / kConfigFile, hugging_face_config(config, dtype));
+  if (status.ok() && !vocabulary.empty())
+    status = write_file_atomically(folder / kTokenizerFile, vocabulary);
   if (status.ok()) status = write_safetensors(folder / kTensorFile, named, {{"format", "pt"}});
   if (status.ok()) status = sync_directory(folder);
   return status;
@@ -125,7 +128,7 @@ ModelFile read_hugging_face(const fs::path& folder) {
 }
 
 Status write_hugging_face(const fs::path& folder, const nn::ModelConfig& config,
-                          const std::vector<NamedTensor>& tensors) {
+                          const std::vector<NamedTensor>& tensors, std::string_view vocabulary) {
   if (config.rope == nn::Rope::none)
     throw Error("a llama has rotary embedding", folder.string(),
                 "model.rope = \"pairs\" or \"halves\"");
@@ -133,15 +136,16 @@ Status write_hugging_face(const fs::path& folder, const nn::ModelConfig& config,
   if (fs::exists(folder)) throw Error("it is there already", folder.string(), "a new folder");
   const fs::path unfinished = folder.string() + ".tmp";
   std::error_code error;
-  const auto clear = [&] {  // also what a run that was killed left: these two files, no others
+  const auto clear = [&] {  // also what a run that was killed left: these files, no others
     std::error_code ignored;
-    for (const char* name : {kConfigFile, kTensorFile}) fs::remove(unfinished / name, ignored);
+    for (const char* name : {kConfigFile, kTensorFile, kTokenizerFile})
+      fs::remove(unfinished / name, ignored);
     fs::remove(unfinished, ignored);
   };
   clear();
   fs::create_directory(unfinished, error);
   if (error) return Status::failure(unfinished.string() + ": cannot create: " + error.message());
-  Status status = write_files(unfinished, config, tensors);
+  Status status = write_files(unfinished, config, tensors, vocabulary);
   if (status.ok()) status = rename_durably(unfinished, folder);
   if (!status.ok()) clear();
   return status;

@@ -20,8 +20,10 @@ std::string hugging_face_config(const nn::ModelConfig& config, DType dtype);
 std::string hugging_face_name(const std::string& parameter);
 
 ModelFile read_hugging_face(const std::filesystem::path& folder);
-// The folder must not be there yet. Tensors keep their element types.
+// The folder must not be there yet. Tensors keep their element types. `vocabulary`: the bytes of a
+// tokenizer.bin that belongs to the model, or nothing.
 Status write_hugging_face(const std::filesystem::path& folder, const nn::ModelConfig& config,
-                          const std::vector<NamedTensor>& tensors);
+                          const std::vector<NamedTensor>& tensors,
+                          std::string_view vocabulary = {});
 
 }  // namespace anemone::model

@@ -2,6 +2,7 @@
 #include "anemone/model/model_file.h"
 
 #include "anemone/base/file.h"
+#include "anemone/model/find_tokenizer.h"
 #include "anemone/model/hugging_face.h"
 #include "anemone/model/llama2c_file.h"
 
@@ -30,11 +31,16 @@ ModelFile read_model(const fs::path& path) {
 }
 
 Status write_model(const fs::path& path, ModelFormat format, const nn::ModelConfig& config,
-                   const std::vector<NamedTensor>& tensors) {
+                   const std::vector<NamedTensor>& tensors, const fs::path& tokenizer) {
   // "models/tiny/" is models/tiny.
   const fs::path target = path.has_filename() ? path : path.parent_path();
-  return format == ModelFormat::llama2c ? write_llama2c(target, config, tensors)
-                                        : write_hugging_face(target, config, tensors);
+  const std::string vocabulary = tokenizer.empty() ? "" : read_text_file(tokenizer);
+  if (format == ModelFormat::hugging_face)
+    return write_hugging_face(target, config, tensors, vocabulary);
+  Status status = write_llama2c(target, config, tensors);
+  if (status.ok() && !vocabulary.empty())
+    status = write_file_atomically(tokenizer_beside(target), vocabulary);
+  return status;
 }
 
 }  // namespace anemone::model

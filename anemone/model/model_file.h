@@ -36,8 +36,10 @@ bool looks_like_model(const std::filesystem::path& path);
 
 // Writes fp32 tensors under Anemone's names; whole or not at all. A llama2.c file turns pairs of
 // neighbouring channels, Hugging Face's turns halves: rows of wq and wk are put in that order, so
-// that the logits are the same.
+// that the logits are the same. `tokenizer`, the file of a vocabulary, is copied to where
+// find_tokenizer looks for the model's; empty: there is none to copy.
 Status write_model(const std::filesystem::path& path, ModelFormat format,
-                   const nn::ModelConfig& config, const std::vector<NamedTensor>& tensors);
+                   const nn::ModelConfig& config, const std::vector<NamedTensor>& tensors,
+                   const std::filesystem::path& tokenizer = {});
 
 }  // namespace anemone::model

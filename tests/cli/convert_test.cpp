@@ -37,18 +37,54 @@ TEST(ConvertCommand, ThereAndBackWritesTheSameText) {
                     back = (folder.path() / "back.bin").string();
   const Result first = run({"convert", model, there});
   EXPECT_EQ(first.code, 0);
-  EXPECT_EQ(first.output, there + ": llama2.c, 0.23 M parameters, as a Hugging Face llama\n");
+  EXPECT_EQ(first.output, there +
+                              ": llama2.c, 0.23 M parameters, as a Hugging Face llama, with the "
+                              "tokenizer " +
+                              (models / "tok512.bin").string() + "\n");
   EXPECT_EQ(run({"convert", there, back}).code, 0);
   std::vector<std::string> texts;
   for (const std::string& path : {model, there, back}) {
-    texts.push_back(
-        run({"generate", "--model", path, "--tokenizer", (models / "tok512.bin").string(), "--ids",
-             "--temperature", "0", "--precision", "fp32"})
+    texts.push_back(  // with the tokenizer that travelled with it
+        run({"generate", "--model", path, "--ids", "--temperature", "0", "--precision", "fp32"})
             .output);
   }
+  const std::string vocabulary = read_text_file(models / "tok512.bin");
+  EXPECT_EQ(read_text_file(folder.path() / "there/tokenizer.bin"), vocabulary);
+  EXPECT_EQ(read_text_file(folder.path() / "back.tokenizer.bin"), vocabulary);
   EXPECT_GT(texts[0].size(), 300U);
   EXPECT_EQ(texts[1], texts[0]);
   EXPECT_EQ(texts[2], texts[0]);
+}
+
+TEST(ConvertCommand, SaysHowToGiveATokenizer) {
+  ANEMONE_SHARED_OR_SKIP(models, "models");
+  const TemporaryDirectory folder;
+  const std::string model = (folder.path() / "m.bin").string(),
+                    out = (folder.path() / "out").string();
+  fs::copy_file(models / "stories260K.bin", model);
+  const Result none = run({"convert", model, out});
+  EXPECT_EQ(none.code, 0);
+  EXPECT_NE(none.output.find("note: no tokenizer is copied: " + model +
+                             ": no tokenizer of 512 tokens is found"),
+            std::string::npos)
+      << none.output;
+  EXPECT_NE(none.output.find("or --tokenizer FILE"), std::string::npos) << none.output;
+
+  const Result wrong = run({"convert", model, (folder.path() / "wrong").string(), "--tokenizer",
+                            (models / "llama2-tokenizer.bin").string()});
+  EXPECT_EQ(wrong.code, 1);
+  EXPECT_NE(wrong.output.find("has 32000 tokens (expected 512"), std::string::npos) << wrong.output;
+  EXPECT_FALSE(fs::exists(folder.path() / "wrong"));
+
+  const std::string given = (models / "tok512.bin").string();
+  EXPECT_EQ(run({"convert", out, (folder.path() / "n.bin").string(), "--tokenizer", given}).code,
+            0);
+  EXPECT_EQ(read_text_file(folder.path() / "n.tokenizer.bin"), read_text_file(given));
+  // A stale one is not passed over in silence.
+  const Result stale = run({"convert", out, (folder.path() / "n.bin").string()});
+  EXPECT_NE(stale.output.find("n.tokenizer.bin stays, and generate will take it"),
+            std::string::npos)
+      << stale.output;
 }
 
 TEST(ConvertCommand, SaysWhatIsWrong) {

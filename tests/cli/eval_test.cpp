@@ -30,8 +30,9 @@ class EvalCommand : public testing::Test {
     EXPECT_TRUE(write_file_atomically(path(name), text).ok());
     return path(name).string();
   }
-  std::string put_tokens(const std::string& name, const std::vector<text::TokenId>& ids) const {
-    text::TokenWriter writer(path(name), 256);
+  std::string put_tokens(const std::string& name, const std::vector<text::TokenId>& ids,
+                         std::uint64_t vocabulary = 256) const {
+    text::TokenWriter writer(path(name), vocabulary);
     writer.write(ids);
     EXPECT_TRUE(writer.finish().ok());
     return path(name).string();
@@ -118,6 +119,15 @@ TEST_F(EvalCommand, AgreesWithTheValidationOfARun) {
       {"--model", folder + "/checkpoints/step-00000012", "--data", path("held.tokens").string()});
   EXPECT_EQ(again.at("mean_nll"), result.at("mean_nll"));
 
+  // Ids of another tokenizer, and another tokenizer.
+  expect_refused({"--model", folder, "--data", put_tokens("other.tokens", held, 512)}, 1,
+                 path("other.tokens").string() +
+                     ": ids of a vocabulary of 512 tokens (expected 256, as the model " + folder);
+  if (const auto vocabulary = shared_path("models/tok512.bin"))
+    expect_refused({"--model", folder, "--data", path("held.tokens").string(), "--tokenizer",
+                    vocabulary->string()},
+                   1, "this tokenizer has 512 tokens (expected 256, as the model " + folder);
+
   // One window, given as ids.
   const std::vector<text::TokenId> few(held.begin(), held.begin() + 16);
   const Json file = with({"--model", folder, "--data", put_tokens("few.tokens", few)});
@@ -139,6 +149,10 @@ TEST_F(EvalCommand, WrongCommandLinesAreToldWhy) {
   expect_refused({"--ids", ids}, 2, "--model");
   expect_refused({"--model", "x"}, 2, "either --data FILES or --ids FILE");
   expect_refused({"--model", path("none").string(), "--ids", ids}, 1, "none");
+  // Before the model is read.
+  expect_refused({"--model", "x", "--ids", ids, "--engine", "gpu"}, 2, "--engine: no engine 'gpu'");
+  expect_refused({"--model", "x", "--ids", path("no.ids").string()}, 1, "no.ids");
+  expect_refused({"--model", "x", "--data", path("no.tokens").string()}, 1, "no.tokens");
   ANEMONE_SHARED_OR_SKIP(model, "models/aidreams260K.bin");
   const auto refused = [&](const std::string& text, const std::string& part) {
     expect_refused({"--model", model.string(), "--ids", put("bad.txt", text)}, 1, part);

@@ -98,15 +98,63 @@ TEST(GenerateCommand, ExplainsWhatIsWrong) {
             std::string::npos);
   EXPECT_NE(generate({"--model", model, "--top-p", "0"}).output.find("above 0, at most 1"),
             std::string::npos);
-  EXPECT_NE(generate({"--model", model, "--tokenizer", (models / "llama2-tokenizer.bin").string()})
-                .output.find("expected at most 512"),
-            std::string::npos);
   EXPECT_EQ(generate({"--model", model, "--ids", "--json"}).code, 2);
   EXPECT_EQ(generate({}).code, 2);
+}
+
+// Flags are looked at first: a long model would be loaded in vain.
+TEST(GenerateCommand, WrongFlagsAreToldBeforeTheModelIsRead) {
+  const std::vector<std::pair<std::vector<std::string>, std::string>> wrong = {
+      {{"--stop", ""}, "--stop: an empty text stops before it begins"},
+      {{"--stop", "a", "--stop", ""}, "--stop: an empty text"},
+      {{"--temperature", "-1"}, "--temperature: "},
+      {{"--temperature", "nan"}, "--temperature: "},
+      {{"--top-p", "1.5"}, "--top-p: "},
+      {{"--top-k", "-3"}, "--top-k: "},
+      {{"--tokens", "-3"}, "--tokens: "},
+      {{"--precision", "fp8"}, "--precision: "},
+      {{"--threads", "-1"}, "--threads: "},
+      {{"--engine", "gpu"}, "--engine: no engine 'gpu' (expected auto, "}};
+  for (const auto& [flags, part] : wrong) {
+    std::vector<std::string> arguments = {"--model", "nowhere.bin"};
+    arguments.insert(arguments.end(), flags.begin(), flags.end());
+    const Result result = generate(arguments);
+    EXPECT_EQ(result.code, 2) << result.output;
+    EXPECT_NE(result.output.find(part), std::string::npos) << result.output;
+  }
+}
+
+// Of all forms of a model: what is said names both numbers and both files.
+TEST(GenerateCommand, ATokenizerOfAnotherSizeIsRefused) {
+  ANEMONE_SHARED_OR_SKIP(models, "models");
   const TemporaryDirectory folder;
-  std::filesystem::copy_file(model, folder.path() / "m.bin");
-  EXPECT_NE(generate({"--model", (folder.path() / "m.bin").string()}).output.find("tok512.bin"),
-            std::string::npos);
+  const std::string file = (folder.path() / "m.bin").string();
+  std::filesystem::copy_file(models / "stories260K.bin", file);
+  const std::string llama = (folder.path() / "llama").string();
+  Process convert({program_path().string(), "convert", file, llama});
+  ASSERT_EQ(convert.wait(), 0) << convert.output();
+  const std::string large = (models / "llama2-tokenizer.bin").string();
+  for (const std::string& model : {file, llama}) {
+    const Result none = generate({"--model", model});
+    EXPECT_EQ(none.code, 1);
+    EXPECT_NE(none.output.find("no tokenizer of 512 tokens is found"), std::string::npos)
+        << none.output;
+    for (const std::string& given : {large, std::string("bytes")}) {
+      const Result other = generate({"--model", model, "--tokenizer", given});
+      EXPECT_EQ(other.code, 1);
+      EXPECT_NE(
+          other.output.find(given + ": this tokenizer has " + (given == "bytes" ? "256" : "32000") +
+                            " tokens (expected 512, as the model " + model + ")"),
+          std::string::npos)
+          << other.output;
+    }
+  }
+  std::filesystem::copy_file(large, folder.path() / "tokenizer.bin");
+  const Result beside = generate({"--model", file});
+  EXPECT_EQ(beside.code, 1);
+  EXPECT_NE(beside.output.find("tokenizer.bin: this tokenizer has 32000 tokens (expected 512"),
+            std::string::npos)
+      << beside.output;
 }
 
 }  // namespace

@@ -6,7 +6,6 @@
 #include <fstream>
 
 #include "anemone/engine/engines.h"
-#include "anemone/model/find_tokenizer.h"
 #include "anemone/model/model_weights.h"
 #include "tests/model/small_model.h"
 #include "tests/support/shared.h"
@@ -123,18 +122,6 @@ TEST(Generator, ARealModelWritesItsText) {
       writer.write("", {.tokens = 60, .sampler = {.temperature = 0}, .stops = {", as I"}});
   EXPECT_EQ(result.text, "\"Echoes of vectors unfold, a gentle hum of precision");
   EXPECT_EQ(result.prompt, std::vector<text::TokenId>{1});
-}
-
-TEST(FindTokenizer, LooksBesideTheModel) {
-  const test::TemporaryDirectory folder;
-  const auto model = folder.path() / "m.bin";
-  EXPECT_EQ(find_tokenizer(model, 256), "bytes");
-  EXPECT_NE(complaint([&] { (void)find_tokenizer(model, 512); }).find("tok512.bin"),
-            std::string::npos);
-  std::ofstream(folder.path() / "tok512.bin") << "x";
-  EXPECT_EQ(find_tokenizer(model, 512), (folder.path() / "tok512.bin").string());
-  std::ofstream(folder.path() / "tokenizer.bin") << "x";
-  EXPECT_EQ(find_tokenizer(folder.path(), 512), (folder.path() / "tokenizer.bin").string());
 }
 
 }  // namespace

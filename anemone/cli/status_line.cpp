@@ -1,0 +1,39 @@
+// See status_line.h.
+#include "anemone/cli/status_line.h"
+
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "anemone/base/duration.h"
+
+namespace anemone::cli {
+namespace {
+
+constexpr std::chrono::milliseconds kRedraw{200};
+constexpr std::chrono::seconds kQuiet{1};
+constexpr const char* kClearLine = "\r\033[K";
+
+}  // namespace
+
+StatusLine::StatusLine()
+    : terminal_(isatty(STDERR_FILENO) == 1), start_(Clock::now()), next_(start_ + kQuiet) {}
+
+void StatusLine::draw(double share, const std::string& what) {
+  fmt::print(stderr, "{}{:.0f} % | {} | ETA {}", kClearLine, 100 * share, what,
+             duration_text(seconds() / share - seconds()));
+  drawn_ = true;
+  next_ = Clock::now() + kRedraw;
+}
+
+void StatusLine::clear() {
+  if (drawn_) fmt::print(stderr, "{}", kClearLine);
+  drawn_ = false;
+}
+
+double StatusLine::seconds() const {
+  return std::chrono::duration<double>(Clock::now() - start_).count();
+}
+
+}  // namespace anemone::cli
