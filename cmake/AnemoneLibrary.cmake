@@ -24,3 +24,6 @@ target_link_libraries(anemone PRIVATE anemone_lib anemone_options CLI11::CLI11 n
 set_target_properties(anemone PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
 # CLI11 is a large header that sanitizers make slow to optimize, and nothing here is worth optimizing.
 target_compile_options(anemone PRIVATE $<$<CONFIG:Debug>:-O0>)
+
+anemone_precompile(anemone_lib)
+anemone_precompile(anemone <CLI/CLI.hpp>)

@@ -10,10 +10,12 @@ if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
 endif()
 
 # Objects are shared between checkouts: ccache sees paths relative to the checkout, not where it lies.
+# It takes precompiled headers (AnemonePrecompile.cmake) only if told that their macros are as they were.
 find_program(ANEMONE_CCACHE ccache)
 if(ANEMONE_CCACHE AND PROJECT_IS_TOP_LEVEL AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER
-    ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${PROJECT_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${ANEMONE_CCACHE})
+    ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${PROJECT_SOURCE_DIR} CCACHE_NOHASHDIR=1
+      CCACHE_SLOPPINESS=pch_defines,time_macros ${ANEMONE_CCACHE})
 endif()
 
 add_library(anemone_options INTERFACE)

@@ -12,6 +12,7 @@ target_link_libraries(anemone_test_support
 set_source_files_properties(${PROJECT_SOURCE_DIR}/tests/support/shared.cpp PROPERTIES COMPILE_DEFINITIONS
   "ANEMONE_SOURCE_ROOT=\"${PROJECT_SOURCE_DIR}\";ANEMONE_PROGRAM=\"${PROJECT_BINARY_DIR}/anemone\";ANEMONE_TOOLS=\"${PROJECT_BINARY_DIR}/tools\"")
 
+anemone_precompile(anemone_test_support <gtest/gtest.h> <nlohmann/json.hpp>)
 # Tests compute little themselves, and optimizing takes a third of the time of a sanitized file.
 set(ANEMONE_TEST_OPTIONS $<$<CONFIG:Debug>:-O0>)
 target_compile_options(anemone_test_support PRIVATE ${ANEMONE_TEST_OPTIONS})
@@ -45,6 +46,7 @@ function(add_test_program name label timeout)
   add_executable(${name} ${ARGN})
   target_link_libraries(${name} PRIVATE anemone_test_support GTest::gtest_main anemone_options)
   target_compile_options(${name} PRIVATE ${ANEMONE_TEST_OPTIONS})
+  anemone_precompile_like(${name} anemone_test_support)
   add_dependencies(${name} anemone anemone_test_tools)
   add_test(NAME ${name} COMMAND ${name} --gtest_brief=1)
   set_tests_properties(${name} PROPERTIES LABELS "${label}" TIMEOUT ${timeout} COST ${timeout}
