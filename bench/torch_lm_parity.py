@@ -115,7 +115,7 @@ def prepare(folder, text, updates):
     tensors = {name: torch.ones(shape) if len(shape) == 1 else 0.02 * torch.randn(shape)
                for name, shape in parameter_shapes().items()}
     write_safetensors(os.path.join(folder, "init.safetensors"), tensors)
-    tokens = os.path.join(folder, "text.tokens")
+    tokens = os.path.abspath(os.path.join(folder, "text.tokens"))  # the config is used from any folder
     with open(text, "rb") as source, open(tokens, "wb") as file:  # bare uint16 ids, as llama2.c has them
         file.write(array.array("H", list(source.read())).tobytes())
     with open(os.path.join(folder, "parity.toml"), "w") as file:
