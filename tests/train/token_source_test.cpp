@@ -88,9 +88,10 @@ TEST_F(TokenSources, EveryTokenIsPredictedOnceAnEpoch) {
   EXPECT_TRUE(orders[0] != orders[1] || orders[1] != orders[2]);
 }
 
-// Sizes at random: nothing is lost at the end either, and what is held out is not trained on.
+// Sizes at random: nothing is lost at the end either, and what is held out is not trained on. From
+// 14 tokens on, what the largest share held out leaves is a whole sequence.
 RC_GTEST_FIXTURE_PROP(TokenSources, NothingIsLost, ()) {
-  const auto tokens = *rc::gen::inRange<std::uint32_t>(12, 90);
+  const auto tokens = *rc::gen::inRange<std::uint32_t>(14, 90);
   const bool sequential = *rc::gen::arbitrary<bool>();
   const auto percent = *rc::gen::inRange(20, 40);
   const std::string path = write("a", 0, tokens);
