@@ -139,7 +139,7 @@ void plan_scratch(AttentionPlan& plan) {
     if (plan.chunks.size() == 1)
       scratch.sums = layout.floats(1, static_cast<std::int64_t>(plan.sums_bytes / sizeof(float)));
   }
-  scratch.bytes = layout.bytes();
+  scratch.bytes = layout.bytes() + kWorkerGap;
 }
 
 AttentionPlan make_plan(const AttentionBackwardSpec& spec, bool backward,

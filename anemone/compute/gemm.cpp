@@ -46,12 +46,14 @@ Source make_source(const GemmPlan& plan, GemmSide which, const GemmArgs& args,
   return source;
 }
 
-// Task `task` of the packing region, for one side: its share of the panels of all batch items.
+// Task `task` of the packing region, for one side: its share of the panels of all batch items. Who
+// packs the first panels of one side packs the first ones of the other, and multiplies them.
 void pack_side(const GemmPlan& plan, const GemmPlan::Side& side, const Source& source,
                std::int64_t task) {
-  const std::int64_t first = task * side.task_panels;
-  const std::int64_t end = std::min(side.batch * side.panels, first + side.task_panels);
-  for (std::int64_t i = first; i < end; ++i) {
+  if (!side.packs) return;
+  const std::int64_t panels = side.batch * side.panels;
+  const std::int64_t end = panels * (task + 1) / plan.pack_tasks;
+  for (std::int64_t i = panels * task / plan.pack_tasks; i < end; ++i) {
     std::byte* to = element_at(source.packed, plan.kernel->panel, i * side.panel_elements);
     if (side.operand.constant) {
       plan.convert->load(side.storage,
@@ -203,8 +205,10 @@ void prepare_left(const Run& run, const Task& task, DepthRange block) {
 
 void run_task(const Run& run, int number, int worker) {
   const GemmPlan& plan = run.plan;
-  const std::int64_t m_task = number / plan.n_tasks % plan.m_tasks;
-  const std::int64_t n_task = number % plan.n_tasks;
+  const std::int64_t m_task =
+      plan.right_outer ? number % plan.m_tasks : number / plan.n_tasks % plan.m_tasks;
+  const std::int64_t n_task =
+      plan.right_outer ? number / plan.m_tasks % plan.n_tasks : number % plan.n_tasks;
   Task task;
   task.item = number / (plan.m_tasks * plan.n_tasks);
   task.m_begin = m_task * plan.m_block;
@@ -249,13 +253,9 @@ void run(ThreadPool& pool, const GemmPlan& plan, std::span<std::byte> workspace,
   const Run run{plan, args, make_source(plan, left, args, workspace.data()),
                 make_source(plan, right, args, right_packed),
                 right_packed + plan.right.workspace_bytes};
-  const std::int64_t left_tasks = plan.left.pack_tasks;
-  pool.run(static_cast<int>(left_tasks + plan.right.pack_tasks), [&](int task, int) {
-    if (task < left_tasks) {
-      pack_side(plan, plan.left, run.left, task);
-    } else {
-      pack_side(plan, plan.right, run.right, task - left_tasks);
-    }
+  pool.run(static_cast<int>(plan.pack_tasks), [&](int task, int) {
+    pack_side(plan, plan.left, run.left, task);
+    pack_side(plan, plan.right, run.right, task);
   });
   pool.run(plan.tasks(), [&](int task, int worker) { run_task(run, task, worker); });
 }

@@ -79,15 +79,15 @@ struct GemmPlan {
     std::ptrdiff_t lane_stride = 0, depth_stride = 0;
     std::int64_t lanes = 0, panels = 0;
     bool is_left = false;
-    int width = 0;                                 // lanes of a panel
-    std::int64_t depth_elements = 0;               // of a panel for each depth: lanes · planes
-    bool depth_to_lane = false;                    // only depths <= lane count
-    bool depth_from_lane = false;                  // only depths >= lane count
-    DType storage = DType::fp32;                   // of a constant's panels
-    std::int64_t batch = 1;                        // 1 if shared by the batch
-    std::int64_t panel_elements = 0;               // from one panel to the next
-    std::size_t workspace_bytes = 0;               // for packed panels; 0 if used as stored
-    std::int64_t task_panels = 1, pack_tasks = 0;  // of the packing region
+    int width = 0;                    // lanes of a panel
+    std::int64_t depth_elements = 0;  // of a panel for each depth: lanes · planes
+    bool depth_to_lane = false;       // only depths <= lane count
+    bool depth_from_lane = false;     // only depths >= lane count
+    DType storage = DType::fp32;      // of a constant's panels
+    std::int64_t batch = 1;           // 1 if shared by the batch
+    std::int64_t panel_elements = 0;  // from one panel to the next
+    std::size_t workspace_bytes = 0;  // for packed panels; 0 if used as stored
+    bool packs = false;               // in the packing region
   };
   GemmSpec spec;
   const kernels::GemmKernel* kernel = nullptr;
@@ -99,7 +99,11 @@ struct GemmPlan {
   bool left_in_task = false, right_in_task = false;
   std::int64_t depth = 0, depth_block = 0;  // k rounded up to k_step; done at once
   std::int64_t m_block = 1, n_block = 1;    // panels per task
+  std::int64_t pack_tasks = 0;              // of the packing region
   std::int64_t m_tasks = 0, n_tasks = 0;    // per batch item
+  // Neighbouring tasks, which a worker gets, share right panels, not left ones.
+  bool right_outer = false;
+  bool repacks = false;  // every task packs the other side's panels itself
   // Scratch memory of a worker: left panels, left_panel elements apart; a right panel; tiles (one
   // for each tile of a task where depth comes in blocks, two where one is stored during the next).
   std::int64_t left_panel = 0, tiles = 1;

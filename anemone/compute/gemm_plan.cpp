@@ -54,15 +54,16 @@ GemmPlan::Side make_side(const GemmPlan& plan, const GemmOperand& operand, bool 
 
 // What the packing region does for one side: nothing for panels used as stored or prepared in
 // tasks.
-void plan_packing(const GemmPlan& plan, GemmPlan::Side& side, bool in_task) {
+void plan_packing(GemmPlan& plan, GemmPlan::Side& side, bool in_task) {
   const bool ready = side.operand.constant && side.storage == plan.kernel->panel;
   if (ready || in_task) return;
   const std::int64_t elements = side.batch * side.panels * side.panel_elements;
   side.workspace_bytes =
       aligned(static_cast<std::size_t>(elements) * dtype_size(plan.kernel->panel));
-  side.task_panels =
-      std::max<std::int64_t>(1, kPackTaskElements / std::max<std::int64_t>(1, side.panel_elements));
-  side.pack_tasks = divide_up(side.batch * side.panels, side.task_panels);
+  side.packs = true;
+  const std::int64_t panels = side.batch * side.panels;
+  plan.pack_tasks =
+      std::max(plan.pack_tasks, std::min(panels, divide_up(elements, kPackTaskElements)));
 }
 
 // Whether each panel of a variable operand is needed by one task only. `sharers`: tasks of an item
@@ -71,22 +72,40 @@ bool is_private(const GemmPlan& plan, const GemmPlan::Side& side, std::int64_t s
   return !side.operand.constant && sharers == 1 && side.batch == plan.spec.batch;
 }
 
-void plan_grid(GemmPlan& plan) {
+// What it costs workers to share a side, in bytes: a constant comes from memory, a variable operand
+// from the cache of the worker that packed it, after having been taken away from those who read it
+// the time before.
+double cost_of_sharing(const GemmPlan::Side& side) {
+  constexpr double kTaken = 3;
+  return static_cast<double>(side.batch * side.panels * side.panel_elements) *
+         static_cast<double>(dtype_size(side.storage)) * (side.operand.constant ? 1 : kTaken);
+}
+
+// Panels of a block, about `wanted`: a remainder of less than half a block is spread over the
+// others.
+std::int64_t even_block(std::int64_t panels, std::int64_t wanted) {
+  const std::int64_t blocks = std::max<std::int64_t>(1, (panels + wanted / 2) / wanted);
+  return std::max<std::int64_t>(1, divide_up(panels, blocks));
+}
+
+void count_tasks(GemmPlan& plan) {
+  plan.m_tasks = divide_up(plan.left.panels, plan.m_block);
+  plan.n_tasks = divide_up(plan.right.panels, plan.n_block);
+}
+bool has_enough_tasks(const GemmPlan& plan) {
+  return plan.spec.batch * plan.m_tasks * plan.n_tasks >= kEnoughTasks;
+}
+
+// Tasks share panels of both sides.
+void plan_shared_grid(GemmPlan& plan) {
   const kernels::GemmKernel& kernel = *plan.kernel;
-  // Blocks of equal depth, or nearly.
-  const std::int64_t k_blocks = std::max<std::int64_t>(1, divide_up(plan.depth, kernel.k_block));
-  plan.depth_block = round_up(divide_up(plan.depth, k_blocks), kernel.k_step);
-  // A remainder of less than half a block is spread over the others.
-  const std::int64_t m_blocks =
-      std::max<std::int64_t>(1, (plan.left.panels + kernel.m_block / 2) / kernel.m_block);
-  plan.m_block = std::max<std::int64_t>(1, divide_up(plan.left.panels, m_blocks));
+  plan.m_block = even_block(plan.left.panels, kernel.m_block);
   plan.n_block = std::clamp<std::int64_t>(plan.right.panels, 1, kernel.n_block);
   for (;;) {
-    plan.m_tasks = divide_up(plan.left.panels, plan.m_block);
-    plan.n_tasks = divide_up(plan.right.panels, plan.n_block);
+    count_tasks(plan);
     // A tile's work pays for a task when it is deep enough.
     const bool worthwhile = plan.m_block * plan.n_block * plan.depth > 1024;
-    if (plan.spec.batch * plan.m_tasks * plan.n_tasks >= kEnoughTasks || !worthwhile) return;
+    if (has_enough_tasks(plan) || !worthwhile) return;
     if (plan.n_block >= plan.m_block && plan.n_block > 1) {
       plan.n_block = divide_up(plan.n_block, 2);
     } else if (plan.m_block > 1) {
@@ -94,6 +113,44 @@ void plan_grid(GemmPlan& plan) {
     } else {
       return;
     }
+  }
+}
+
+// Each task packs its own panels of the inner side, for a wide block of the outer one.
+void plan_repacking_grid(GemmPlan& plan) {
+  const kernels::GemmKernel& kernel = *plan.kernel;
+  const GemmPlan::Side& outer_side = plan.right_outer ? plan.right : plan.left;
+  const GemmPlan::Side& inner_side = plan.right_outer ? plan.left : plan.right;
+  std::int64_t& outer = plan.right_outer ? plan.n_block : plan.m_block;
+  std::int64_t& inner = plan.right_outer ? plan.m_block : plan.n_block;
+  const std::int64_t wide = divide_up(kernel.repack_lanes, outer_side.width);
+  outer = even_block(outer_side.panels, wide);
+  inner = std::clamp<std::int64_t>(inner_side.panels, 1,
+                                   plan.right_outer ? kernel.m_block : kernel.n_block);
+  for (count_tasks(plan); !has_enough_tasks(plan); count_tasks(plan)) {
+    if (inner > 1) {
+      inner = divide_up(inner, 2);
+    } else if (2 * outer > wide) {
+      outer = divide_up(outer, 2);
+    } else {
+      return;
+    }
+  }
+}
+
+void plan_grid(GemmPlan& plan) {
+  const kernels::GemmKernel& kernel = *plan.kernel;
+  plan.right_outer = cost_of_sharing(plan.right) > cost_of_sharing(plan.left);
+  // Blocks of equal depth, or nearly.
+  const std::int64_t k_blocks = std::max<std::int64_t>(1, divide_up(plan.depth, kernel.k_block));
+  plan.depth_block = round_up(divide_up(plan.depth, k_blocks), kernel.k_step);
+  const std::int64_t outer_lanes = plan.right_outer ? plan.right.lanes : plan.left.lanes;
+  plan.repacks = outer_lanes <= 2 * kernel.repack_lanes && k_blocks == 1 && plan.spec.batch == 1 &&
+                 !plan.left.operand.constant && !plan.right.operand.constant;
+  if (plan.repacks) {
+    plan_repacking_grid(plan);
+  } else {
+    plan_shared_grid(plan);
   }
 }
 
@@ -136,11 +193,13 @@ GemmPlan plan_gemm(const GemmSpec& spec, const CpuFeatures& features) {
   }
   plan_grid(plan);
   const bool one_block = plan.depth <= plan.depth_block;
-  plan.left_in_task = (is_private(plan, plan.left, plan.n_tasks) && one_block) ||
+  plan.left_in_task = (plan.repacks && plan.right_outer) ||
+                      (is_private(plan, plan.left, plan.n_tasks) && one_block) ||
                       (plan.left.operand.constant && plan.left.storage != kernel.panel);
   // There is room for one whole right panel, so blocks of depth must not come back to another.
   plan.right_in_task =
-      is_private(plan, plan.right, plan.m_tasks) && (one_block || plan.n_block == 1);
+      (plan.repacks && !plan.right_outer) ||
+      (is_private(plan, plan.right, plan.m_tasks) && (one_block || plan.n_block == 1));
   plan_packing(plan, plan.left, plan.left_in_task);
   plan_packing(plan, plan.right, plan.right_in_task);
 
@@ -155,7 +214,8 @@ GemmPlan plan_gemm(const GemmSpec& spec, const CpuFeatures& features) {
                                              : 1;
   plan.scratch_bytes =
       plan.left_bytes + plan.right_bytes +
-      aligned(static_cast<std::size_t>(plan.tiles * kernel.mr * kernel.nr) * sizeof(float));
+      aligned(static_cast<std::size_t>(plan.tiles * kernel.mr * kernel.nr) * sizeof(float)) +
+      kWorkerGap;
   return plan;
 }
 

@@ -1,5 +1,4 @@
-// The thread pool: claiming tasks, waiting, exceptions.
-// The workers of the pool, the shared counter of tasks, and waiting by spinning, then sleeping.
+// The workers of the pool, their shares of tasks, and waiting by spinning, then sleeping.
 #include "anemone/compute/thread_pool.h"
 
 #include <chrono>
@@ -14,9 +13,10 @@
 namespace anemone::compute {
 namespace {
 
-// Long enough to bridge the gap between two operations of a step, short enough to be no load on an
-// idle machine.
-constexpr std::chrono::microseconds kSpinTime{20};
+// Long enough to bridge the gap between two operations of a step and the time that tasks end apart,
+// and to be cheaper than sleep: a virtual processor takes 50 microseconds to wake. Short enough to
+// be no load on an idle machine.
+constexpr std::chrono::microseconds kSpinTime{100};
 
 void relax() {
 #if defined(__x86_64__)
@@ -39,10 +39,17 @@ bool spin_until(Ready ready) {
   return false;
 }
 
+std::uint64_t range_of(std::uint32_t begin, std::uint32_t end) {
+  return std::uint64_t{end} << 32 | begin;
+}
+std::uint32_t begin_of(std::uint64_t range) { return static_cast<std::uint32_t>(range); }
+std::uint32_t end_of(std::uint64_t range) { return static_cast<std::uint32_t>(range >> 32); }
+
 }  // namespace
 
 ThreadPool::ThreadPool(int threads) {
   ANEMONE_CHECK(threads >= 1, "a thread pool has at least the calling thread");
+  shares_ = std::make_unique<Share[]>(static_cast<std::size_t>(threads));
   // With more threads than processors, polling would take time from the thread that is waited for.
   spins_ = threads <= default_thread_count();
   workers_.reserve(static_cast<std::size_t>(threads - 1));
@@ -71,12 +78,17 @@ void ThreadPool::run(int tasks, Body body) {
   ANEMONE_CHECK(!running_.exchange(true, std::memory_order_acquire),
                 "a thread pool runs one region at a time, and none inside another");
   body_ = &body;
-  total_ = tasks;
   if (tasks == 1 || workers_.empty()) {
     for (int task = 0; task < tasks; ++task) call(task, 0);
   } else {
     unfinished_.store(tasks, std::memory_order_relaxed);
-    remaining_.store(tasks, std::memory_order_release);
+    const auto bound = [&](std::int64_t worker) {  // workers share evenly
+      return static_cast<std::uint32_t>(worker * tasks / threads());
+    };
+    for (int worker = threads() - 1; worker >= 0; --worker) {
+      shares_[static_cast<std::size_t>(worker)].range.store(
+          range_of(bound(worker), bound(worker + 1)), std::memory_order_release);
+    }
     region_.fetch_add(1, std::memory_order_release);
     region_.notify_all();
     take_tasks(0);
@@ -105,17 +117,34 @@ void ThreadPool::work(int worker) {
   }
 }
 
+// A worker's own share first, then what is left of the others'.
 void ThreadPool::take_tasks(int worker) {
-  std::int32_t left = remaining_.load(std::memory_order_acquire);
-  while (left > 0) {
-    if (!remaining_.compare_exchange_weak(left, left - 1, std::memory_order_acq_rel,
-                                          std::memory_order_acquire)) {
+  int ended = 0;
+  for (int i = 0; i < threads(); ++i) ended += run_share((worker + i) % threads(), worker);
+  if (ended > 0 && unfinished_.fetch_sub(ended, std::memory_order_acq_rel) == ended)
+    unfinished_.notify_one();
+}
+
+// Runs tasks of a share until none is left; says how many. The ends of tasks are counted together:
+// a shared counter that is touched at every task costs more than small tasks do.
+int ThreadPool::run_share(int share, int worker) {
+  std::atomic<std::uint64_t>& range = shares_[static_cast<std::size_t>(share)].range;
+  int ended = 0;
+  std::uint64_t left = range.load(std::memory_order_acquire);
+  while (begin_of(left) < end_of(left)) {
+    const bool own = share == worker;
+    const std::uint32_t task = own ? begin_of(left) : end_of(left) - 1;
+    const std::uint64_t rest =
+        own ? range_of(task + 1, end_of(left)) : range_of(begin_of(left), task);
+    if (!range.compare_exchange_weak(left, rest, std::memory_order_acq_rel,
+                                     std::memory_order_acquire)) {
       continue;
     }
-    call(total_ - left, worker);
-    if (unfinished_.fetch_sub(1, std::memory_order_acq_rel) == 1) unfinished_.notify_one();
-    left = remaining_.load(std::memory_order_acquire);
+    call(static_cast<int>(task), worker);
+    ++ended;
+    left = range.load(std::memory_order_acquire);
   }
+  return ended;
 }
 
 void ThreadPool::call(int task, int worker) {

@@ -1,14 +1,17 @@
 // Threads for the compute operations: one parallel region at a time, cut into tasks by the caller.
 //
-// Tasks are taken from a shared counter, so who runs what depends on timing; a result must
-// therefore depend on the task number only (and `worker` may only choose scratch memory). An idle
-// worker spins for some microseconds, then sleeps. docs/decisions/0002-thread-pool.md says why this
-// is not OpenMP.
+// A region's tasks are dealt out as one range of neighbours to each worker, the same in every
+// region of as many tasks: what a worker wrote in one region it finds in its own cache in the next,
+// if the caller numbers tasks by place. A worker without tasks takes some from the end of another's
+// range, so who runs what still depends on timing; a result must therefore depend on the task
+// number only (and `worker` may only choose scratch memory). An idle worker spins for some
+// microseconds, then sleeps. docs/decisions/0002-thread-pool.md says why this is not OpenMP.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <exception>
+#include <memory>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -42,6 +45,7 @@ class ThreadPool {
  private:
   void work(int worker);
   void take_tasks(int worker);
+  int run_share(int share, int worker);
   void call(int task, int worker);
   void record_exception();
   void stop();
@@ -50,19 +54,24 @@ class ThreadPool {
   bool spins_ =
       false;  // an idle thread polls before it sleeps; not with more threads than processors
 
-  // One region. `remaining_` is the claim counter: a worker that lowers it from n > 0 owns task
-  // total_ - n, and the region (body_, total_) stays as it is until that task has ended.
-  alignas(64) std::atomic<std::int32_t> remaining_{0};
-  alignas(64) std::atomic<std::int32_t> unfinished_{0};
-  alignas(64) std::atomic<std::uint32_t> region_{
+  // The tasks [begin, end) that are left of a worker's share, as one word: the worker raises begin,
+  // others lower end. On a line of its own, which for most of a region nobody else touches.
+  struct alignas(128) Share {
+    std::atomic<std::uint64_t> range{0};
+  };
+
+  // One region. Who has taken a task from a share owns it, and the region (body_) stays as it is
+  // until that task is counted as ended.
+  std::unique_ptr<Share[]> shares_;
+  alignas(128) std::atomic<std::int32_t> unfinished_{0};
+  alignas(128) std::atomic<std::uint32_t> region_{
       0};  // changes when a region begins or the pool stops
+  const Body* body_ = nullptr;
   std::atomic<bool> stopping_{false};
   std::atomic<bool> running_{false};
   std::atomic<bool> failed_{false};
   std::mutex exception_mutex_;
   std::exception_ptr exception_;
-  const Body* body_ = nullptr;
-  std::int32_t total_ = 0;
 };
 
 }  // namespace anemone::compute

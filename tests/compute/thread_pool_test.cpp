@@ -8,6 +8,7 @@
 #include <fstream>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "anemone/compute/cpu_quota.h"
@@ -73,6 +74,23 @@ TEST_P(ThreadPools, WakeAfterSleeping) {
     std::atomic<int> calls{0};
     pool.run(pool.threads() * 3, [&](int, int) { ++calls; });
     EXPECT_EQ(calls, pool.threads() * 3);
+  }
+}
+
+// Task 0 and the first of the second half wait for each other, so no worker can take both.
+TEST(ThreadPool, GivesAWorkerTheSameTasksInEveryRegion) {
+  ThreadPool pool(2);
+  for (int round = 0; round < 20; ++round) {
+    std::atomic<int> begun{0};
+    std::vector<int> worker_of(100);
+    pool.run(100, [&](int task, int worker) {
+      worker_of[static_cast<std::size_t>(task)] = worker;
+      if (task % 50 != 0) return;
+      ++begun;
+      while (begun < 2) std::this_thread::yield();
+    });
+    EXPECT_EQ(worker_of[0], 0);
+    EXPECT_EQ(worker_of[50], 1);
   }
 }
 
