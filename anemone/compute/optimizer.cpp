@@ -8,6 +8,7 @@
 
 #include "anemone/base/error.h"
 #include "anemone/compute/slots.h"
+#include "anemone/kernels/reduce/reduce.h"
 
 namespace anemone::compute {
 namespace {
@@ -78,6 +79,26 @@ void fill_zero(ThreadPool& pool, std::span<float> values) {
     const std::int64_t begin = task * 4 * kTaskElements;
     std::memset(values.data() + begin, 0,
                 static_cast<std::size_t>(std::min(4 * kTaskElements, n - begin)) * sizeof(float));
+  });
+}
+
+void add_in_order(ThreadPool& pool, std::span<float> sum,
+                  std::span<const std::span<const float>> parts, const CpuFeatures& features) {
+  const auto n = static_cast<std::int64_t>(sum.size());
+  for (const std::span<const float> part : parts)
+    ANEMONE_CHECK(part.size() == sum.size(), "the parts of a sum have its size");
+  const kernels::ReduceKernel& kernel = kernels::pick_reduce(features);
+  pool.run(static_cast<int>(divide_up(n, kTaskElements)), [&](int task, int) {
+    const std::int64_t begin = task * kTaskElements;
+    const std::int64_t end = std::min(n, begin + kTaskElements);
+    const std::int64_t whole =
+        begin + (end - begin) / kernels::kSlotMultiple * kernels::kSlotMultiple;
+    for (const std::span<const float> part : parts) {
+      kernel.accumulate(kernels::ReduceOp::sum, sum.data() + begin, part.data() + begin,
+                        whole - begin);
+      for (std::int64_t i = whole; i < end; ++i)
+        sum[static_cast<std::size_t>(i)] += part[static_cast<std::size_t>(i)];
+    }
   });
 }
 

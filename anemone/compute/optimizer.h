@@ -42,4 +42,9 @@ GradientSummary summarize_gradient(ThreadPool& pool, std::span<const float> grad
 
 void fill_zero(ThreadPool& pool, std::span<float> values);
 
+// sum[i] += part[i] of each part in turn, all of one size: the same sums for any number of threads.
+void add_in_order(ThreadPool& pool, std::span<float> sum,
+                  std::span<const std::span<const float>> parts,
+                  const CpuFeatures& features = cpu_features());
+
 }  // namespace anemone::compute

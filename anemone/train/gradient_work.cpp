@@ -60,8 +60,8 @@ compute::CopyPlan plan_write(const engine::Port& tensor) {
 }
 
 GradientWork::GradientWork(compute::ThreadPool& pool, compute::ProductPrecision precision,
-                           bool background)
-    : pool_(pool), precision_(precision), background_(background) {}
+                           bool background, const GradientBlock& gradients)
+    : pool_(pool), precision_(precision), background_(background), gradients_(gradients) {}
 
 GradientWork::~GradientWork() {
   if (!worker_.joinable()) return;
@@ -189,25 +189,27 @@ void GradientWork::run_product(const Job& job) {
   compute::GemmArgs args;
   args.a = dy.data() + job.first.port.offset_bytes;
   args.b = x.data() + job.second.port.offset_bytes;
-  args.c = job.gradient.data();
+  args.c = gradient_of(job).data();
   compute::run(pool_, job.plan, {workspace_.data(), workspace_.size()}, args);
 }
 
 void GradientWork::run_direct(const Job& job) {
-  const std::span<float> values = std::span<float>(scratch_).first(job.gradient.size());
+  const std::span<float> gradient = gradient_of(job);
+  const std::span<float> values = std::span<float>(scratch_).first(gradient.size());
   const engine::HostAccess tensor(*job.first.surface, engine::Access::read);
   compute::run(pool_, job.copy, tensor.data() + job.first.port.offset_bytes, values.data());
-  for (std::size_t i = 0; i < values.size(); ++i) job.gradient[i] += values[i];
+  for (std::size_t i = 0; i < values.size(); ++i) gradient[i] += values[i];
 }
 
 // A number of dy that is not finite spoils a whole row of the product, one of x a whole column: the
 // first row and the first column tell.
 void GradientWork::check_finite(const Job& job) {
   const std::size_t rows = job.product ? static_cast<std::size_t>(job.plan.spec.m) : 1;
-  const std::size_t columns = job.gradient.size() / rows;
+  const std::span<const float> gradient = gradient_of(job);
+  const std::size_t columns = gradient.size() / rows;
   float sum = 0;  // 0 times a non-finite number is NaN
-  for (std::size_t column = 0; column < columns; ++column) sum += 0 * job.gradient[column];
-  for (std::size_t row = 1; row < rows; ++row) sum += 0 * job.gradient[row * columns];
+  for (std::size_t column = 0; column < columns; ++column) sum += 0 * gradient[column];
+  for (std::size_t row = 1; row < rows; ++row) sum += 0 * gradient[row * columns];
   if (sum == 0) return;
   int none = -1;
   non_finite_.compare_exchange_strong(none, static_cast<int>(&job - jobs_.data()),

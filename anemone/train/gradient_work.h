@@ -22,6 +22,7 @@
 #include "anemone/compute/gemm.h"
 #include "anemone/compute/thread_pool.h"
 #include "anemone/engine/surface.h"
+#include "anemone/train/gradient_block.h"
 
 namespace anemone::train {
 
@@ -39,8 +40,10 @@ class GradientWork {
     engine::Port port;
   };
 
-  // `pool` runs the products; in the background nobody else may use it.
-  GradientWork(compute::ThreadPool& pool, compute::ProductPrecision precision, bool background);
+  // `pool` runs the products; in the background nobody else may use it. What is given as `gradient`
+  // below is part of gradients.home(); sums go to the block it uses then.
+  GradientWork(compute::ThreadPool& pool, compute::ProductPrecision precision, bool background,
+               const GradientBlock& gradients);
   ~GradientWork();
   GradientWork(const GradientWork&) = delete;
   GradientWork& operator=(const GradientWork&) = delete;
@@ -81,7 +84,7 @@ class GradientWork {
     Source first, second;       // second: products only
     compute::GemmPlan plan;     // products
     compute::CopyPlan copy;     // direct: into fp32, row-major
-    std::span<float> gradient;  // what it adds to
+    std::span<float> gradient;  // what it adds to, at home
     bool product = false;
     bool pending = false;
     double milliseconds = 0;
@@ -93,12 +96,14 @@ class GradientWork {
   void run_product(const Job& job);
   void run_direct(const Job& job);
   void check_finite(const Job& job);
+  std::span<float> gradient_of(const Job& job) const { return gradients_.at(job.gradient); }
   void work();
   void fail(const Job& job, const char* why);
 
   compute::ThreadPool& pool_;
   compute::ProductPrecision precision_;
   bool background_;
+  const GradientBlock& gradients_;
   std::vector<Job> jobs_;
   AlignedBuffer workspace_;
   std::vector<float> scratch_;

@@ -31,6 +31,7 @@ struct DataConfig {
 struct TrainConfig {
   std::int64_t steps = 400;       // micro-steps in all, also after a resume
   std::int64_t accumulate = 100;  // micro-steps an update
+  std::int64_t lanes = 0;         // of them side by side, each with its own gradient (step_team.h)
   double learning_rate = 1e-3;
   std::string schedule = "constant";      // of the learning rate: schedule.h
   std::int64_t warmup = 0;                // updates

@@ -102,6 +102,11 @@ void visit_optimizer_keys(Train& t, Visit&& visit) {
   visit(Key{"train.steps", "micro-steps in all, also after a resume", 1, kMaxSteps, OnResume::free},
         t.steps);
   visit(Key{"train.accumulate", "micro-steps an update", 1, kMaxSteps}, t.accumulate);
+  visit(Key{"train.lanes",
+            "parts of an update that run side by side, each with its own gradient; 0 = by the "
+            "model's size",
+            0, kMaxSize},
+        t.lanes);
   visit(Key{"train.learning_rate", "Adam's step size, after the warm-up", 0, kHuge},
         t.learning_rate);
   visit(Key{"train.schedule", "of the learning rate: constant, linear or cosine", 0, 0,

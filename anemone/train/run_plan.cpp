@@ -93,8 +93,8 @@ class Planner {
   // start.
   void count_compiles() {
     PlannedCompiles& compiles = plan_.compiles;
-    compiles.at_start = static_cast<std::uint64_t>(session_.runner->compiles());
-    compiles.per_update = static_cast<std::uint64_t>(session_.runner->compiles_per_update());
+    compiles.at_start = static_cast<std::uint64_t>(session_.team->runner().compiles());
+    compiles.per_update = static_cast<std::uint64_t>(session_.team->runner().compiles_per_update());
     compiles.limit = static_cast<std::uint64_t>(session_.compile_limit);
     const std::uint64_t weights = plan_.course.updates - (plan_.course.held_out > 0 ? 0 : 1);
     if (compiles.limit > 0 && compiles.per_update > 0) {
@@ -111,7 +111,7 @@ class Planner {
     memory.weights = block;
     memory.gradients = block;
     memory.moments = session_.parameters->bytes() - 2 * block;
-    memory.step = session_.runner->memory();
+    memory.step = session_.team->memory();
     const DataMemory data = session_.data->memory();
     memory.data = data.held;
     memory.mapped = data.mapped;
@@ -129,29 +129,33 @@ class Planner {
 
   void count_flops() {
     plan_.flops = nn::step_flops(session_.config.model, /*causal=*/false);
-    plan_.executed_flops = session_.runner->executed_flops();
+    plan_.executed_flops = session_.team->runner().executed_flops();
     plan_.peak_tflops = usable_peak_flops(session_.peak, session_.config.engine.precision) / 1e12;
   }
 
-  double timed_step(std::int64_t index) {
+  // Milliseconds of one of them.
+  double timed_steps(std::uint64_t first, std::uint64_t count) {
     const Clock::time_point start = Clock::now();
-    session_.data->training(index, session_.sample);
-    check(session_.runner->run(session_.sample, session_.state.loss_scale.scale).status);
-    return 1e3 * seconds_since(start);
+    const auto samples = session_.training_samples(first, count);
+    for (const TeamStep& step : session_.team->train(samples, session_.state.loss_scale.scale))
+      check(step.result.status);
+    return 1e3 * seconds_since(start) / static_cast<double>(count);
   }
 
-  // The first step maps memory: it counts only where there is no time for others.
+  // The first steps map memory: they count only where there is no time for others.
   void measure_steps() {
-    std::vector<double> steps = {timed_step(0)};
-    double spent = steps[0] / 1e3;
-    for (std::int64_t index = 1; steps.size() <= kMostSteps && spent < kBurstSeconds; ++index) {
-      steps.push_back(timed_step(index));
-      spent += steps.back() / 1e3;
+    const std::uint64_t at_once = session_.steps_at_once();
+    const auto most = std::max<std::uint64_t>(2, kMostSteps / at_once);
+    std::vector<double> steps = {timed_steps(0, at_once)};
+    double spent = steps[0] / 1e3 * static_cast<double>(at_once);
+    for (std::uint64_t i = 1; i <= most && spent < kBurstSeconds; ++i) {
+      steps.push_back(timed_steps(i * at_once, at_once));
+      spent += steps.back() / 1e3 * static_cast<double>(at_once);
     }
-    check(session_.runner->finish_gradients());
+    check(session_.team->finish_gradients());
     if (steps.size() > 1) steps.erase(steps.begin());
     plan_.times.step = median(steps);
-    plan_.times.timed_steps = steps.size();
+    plan_.times.timed_steps = steps.size() * at_once;
   }
 
   double timed_update(std::uint64_t accumulated, std::uint64_t t) {
@@ -164,7 +168,7 @@ class Planner {
                {accumulated, scale, learning_rate(train, t), t + 1});
     session_.clear_gradients();
     double compiling = 0;
-    check(session_.runner->update_weights(compiling));
+    check(session_.team->update_weights(compiling));
     return 1e3 * seconds_since(start);
   }
 
@@ -176,16 +180,19 @@ class Planner {
 
   void measure_validation() {
     if (plan_.course.held_out == 0) return;
-    session_.data->validation(0, session_.sample);
-    std::vector<double> samples;
+    const std::uint64_t at_a_time =
+        std::min(plan_.course.held_out, static_cast<std::uint64_t>(session_.team->width()));
+    const auto samples = session_.validation_samples(0, at_a_time);
+    std::vector<double> times;
     double spent = 0;
-    while (samples.size() < kMostSteps && spent < kBurstSeconds / 2) {
+    while (times.size() < kMostSteps && spent < kBurstSeconds / 2) {
       const Clock::time_point start = Clock::now();
-      check(session_.runner->run(session_.sample, 1, /*accumulate=*/false).status);
-      samples.push_back(1e3 * seconds_since(start));
-      spent += samples.back() / 1e3;
+      for (const TeamStep& step : session_.team->evaluate(samples)) check(step.result.status);
+      times.push_back(1e3 * seconds_since(start));
+      spent += times.back() / 1e3;
     }
-    plan_.times.validation = median(samples) * static_cast<double>(plan_.course.held_out);
+    plan_.times.validation =
+        median(times) * static_cast<double>(plan_.course.held_out) / static_cast<double>(at_a_time);
   }
 
   void measure_text() {
@@ -211,7 +218,7 @@ class Planner {
     const double validation = plan_.times.validation * static_cast<double>(course.validations) +
                               plan_.times.text * static_cast<double>(course.texts);
     const double compiling =
-        session_.runner->compile_milliseconds() * static_cast<double>(1 + plan_.compiles.restarts);
+        session_.team->compile_milliseconds() * static_cast<double>(1 + plan_.compiles.restarts);
     plan_.seconds = (train + validation + compiling) / 1e3;
     const double tflops =
         plan_.executed_flops * static_cast<double>(course.steps) / (train / 1e3) / 1e12;
@@ -230,7 +237,8 @@ double PlannedCourse::epochs() const {
 }
 
 std::size_t PlannedMemory::total() const {
-  return weights + gradients + moments + step.engine() + step.surfaces + step.host + data + sampler;
+  return weights + gradients + moments + step.engine() + step.surfaces + step.host + step.lanes +
+         data + sampler;
 }
 
 RunPlan plan_run(const TrainerOptions& options) { return Planner(options).make(); }

@@ -84,6 +84,8 @@ void memory_text(const RunPlan& p, const Line& line) {
   line("memory", total);
   line("  weights", megabytes(m.weights) + ", fp32");
   line("  gradients", megabytes(m.gradients));
+  if (m.step.lanes > 0)
+    line("  lanes", megabytes(m.step.lanes) + ": gradients of steps side by side");
   line("  Adam", megabytes(m.moments));
   line("  packed", megabytes(m.step.constants) + ": weights in the engine's form");
   line("  activations", megabytes(m.step.surfaces) + ": and what flows back");
@@ -166,12 +168,12 @@ std::string to_json(const RunPlan& p) {
                       {"limit", p.compiles.limit},
                       {"restarts", p.compiles.restarts}};
   const PlannedMemory& m = p.memory;
-  json["bytes"] = {{"weights", m.weights},        {"gradients", m.gradients},
-                   {"moments", m.moments},        {"packed", m.step.constants},
-                   {"surfaces", m.step.surfaces}, {"scratch", m.step.scratch},
-                   {"host", m.step.host},         {"data", m.data},
-                   {"total", m.total()},          {"mapped", m.mapped},
-                   {"sampler", m.sampler},        {"available", m.available}};
+  json["bytes"] = {
+      {"weights", m.weights},      {"gradients", m.gradients},   {"moments", m.moments},
+      {"lanes", m.step.lanes},     {"packed", m.step.constants}, {"surfaces", m.step.surfaces},
+      {"scratch", m.step.scratch}, {"host", m.step.host},        {"data", m.data},
+      {"total", m.total()},        {"mapped", m.mapped},         {"sampler", m.sampler},
+      {"available", m.available}};
   json["checkpoint_bytes"] = {{"one", p.checkpoints.bytes},
                               {"in_update", p.checkpoints.bytes_in_update},
                               {"most_at_once", p.checkpoints.most}};

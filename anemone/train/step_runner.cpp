@@ -205,6 +205,7 @@ StepResult StepRunner::run(const Sample& sample, double loss_scale, bool accumul
 }
 Status StepRunner::finish_gradients() { return impl_->finish_gradients(); }
 void StepRunner::begin_gradients() { impl_->begin_gradients(); }
+void StepRunner::add_gradients_to(std::span<float> block) { impl_->add_gradients_to(block); }
 Status StepRunner::update_weights(double& milliseconds) {
   return impl_->update_weights(milliseconds);
 }

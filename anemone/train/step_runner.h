@@ -41,6 +41,7 @@ struct StepMemory {
   std::size_t scratch = 0;    // intermediate values inside of programs
   std::size_t surfaces = 0;   // tensors between programs: activations and what flows back
   std::size_t host = 0;       // workspace of the host's own work
+  std::size_t lanes = 0;      // gradients of steps that run side by side (step_team.h)
   std::size_t engine() const { return constants + scratch; }
 };
 
@@ -79,6 +80,9 @@ class StepRunner {
   Status finish_gradients();
   // Whoever has set the gradients to other values says so: what was not finite is forgotten.
   void begin_gradients();
+  // From now on gradients are added to this block, of the size and layout of the parameters' own
+  // (ParameterList::gradients), instead of to that.
+  void add_gradients_to(std::span<float> block);
   // Gives the parameters' present values to every program; compile time in milliseconds.
   Status update_weights(double& milliseconds);
 

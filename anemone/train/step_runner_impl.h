@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "anemone/compute/copy.h"
+#include "anemone/train/gradient_block.h"
 #include "anemone/train/gradient_work.h"
 #include "anemone/train/step_runner.h"
 #include "anemone/train/token_ops.h"
@@ -30,6 +31,10 @@ class StepRunner::Impl {
   void begin_gradients() {
     work_->wait_all();
     work_->clear_non_finite();
+  }
+  void add_gradients_to(std::span<float> block) {
+    work_->wait_all();
+    gradients_.use(block);
   }
   Status update_weights(double& milliseconds);
   std::string first_non_finite();
@@ -124,6 +129,7 @@ class StepRunner::Impl {
   std::vector<Stage> stages_;
   HostCopy input_, target_;
   std::vector<int> input_waits_;  // jobs that read what the host writes before a step
+  GradientBlock gradients_;
   TokenOps token_ops_;
   std::unique_ptr<GradientWork> work_;
   std::vector<Direct> directs_;

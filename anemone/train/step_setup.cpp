@@ -40,7 +40,8 @@ StepRunner::Impl::Impl(nn::StepGraph graph, engine::Engine& engine, engine::Engi
       background_(!engine.traits().runs_on_host),
       own_pool_(pool != nullptr ? nullptr : make_pool(options.threads)),
       pool_(pool != nullptr ? *pool : *own_pool_),
-      token_ops_(pool_) {
+      gradients_(parameters.gradients()),
+      token_ops_(pool_, gradients_) {
   const Clock::time_point start = Clock::now();
   compile(parameters, options);
   compile_milliseconds_ = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
@@ -184,7 +185,8 @@ void StepRunner::Impl::make_token_ops(ParameterList& parameters) {
 void StepRunner::Impl::make_gradient_work(ParameterList& parameters, const RunnerOptions& options) {
   if (background_) gradient_pool_ = make_pool(pool_.threads());
   work_ = std::make_unique<GradientWork>(background_ ? *gradient_pool_ : pool_,
-                                         product_precision(options.compile.products), background_);
+                                         product_precision(options.compile.products), background_,
+                                         gradients_);
   for (const nn::WeightGradient& product : graph_.weight_gradients) {
     const int job =
         work_->add_product(product.parameter, product.first_row, source_of(product.dy),

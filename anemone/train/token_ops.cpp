@@ -169,7 +169,7 @@ void TokenOps::embedding_gradient(const Prepared& prepared) {
     const engine::HostAccess access(*tensor.surface, engine::Access::read);
     compute::run(pool_, prepared.copy, access.data() + tensor.port.offset_bytes, rows_.data());
   }
-  float* const gradient = prepared.op.gradient.data();
+  float* const gradient = gradients_.at(prepared.op.gradient).data();
   const auto tasks = static_cast<int>((channels + kTaskChannels - 1) / kTaskChannels);
   pool_.run(tasks, [&](int task, int) {
     const std::size_t first = static_cast<std::size_t>(task) * kTaskChannels;

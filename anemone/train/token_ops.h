@@ -12,6 +12,7 @@
 #include "anemone/compute/thread_pool.h"
 #include "anemone/engine/surface.h"
 #include "anemone/nn/step_graph.h"
+#include "anemone/train/gradient_block.h"
 
 namespace anemone::train {
 
@@ -27,10 +28,11 @@ class TokenOps {
     Tensor tensor, log_sum, weight;
     std::int64_t first_row = 0;
     std::span<const float> values;  // embed: the parameter, [vocab, dim]
-    std::span<float> gradient;      // embedding_gradient: its gradient
+    std::span<float> gradient;      // embedding_gradient: its gradient, at home
   };
 
-  explicit TokenOps(compute::ThreadPool& pool) : pool_(pool) {}
+  TokenOps(compute::ThreadPool& pool, const GradientBlock& gradients)
+      : pool_(pool), gradients_(gradients) {}
   int add(const Op& op);  // returns its number
 
   // A sample's seq + 1 tokens; Sample::kNoToken where there is none, which neither predicts nor is
@@ -60,6 +62,7 @@ class TokenOps {
   void write(const Tensor& tensor, const Value& value_at);
 
   compute::ThreadPool& pool_;
+  const GradientBlock& gradients_;
   std::vector<Prepared> ops_;
   std::vector<float> rows_;  // [positions, dim]
   std::vector<std::uint32_t> inputs_, targets_;

@@ -36,7 +36,8 @@ class TrainLoop {
 
   bool must_stop();
   std::string position() const;  // "after 5 steps"
-  void micro_step();
+  void do_steps();
+  void note_step(const TeamStep& step);
   void report_progress(double loss, double milliseconds);
   void checkpoint_if_due();
   void save_or_go_on();
@@ -48,7 +49,7 @@ class TrainLoop {
   bool compiles_are_left();  // for one set of weights; ends the process if not
   bool compile_weights(double& milliseconds);
 
-  void note_non_finite();
+  void note_non_finite(const TeamStep& step);
   // After a discarded update: whether it was one that train.on_nonfinite is about, and if so what
   // it says. True if the run goes on as if nothing happened.
   bool take_discarded(const UpdateRecord& record);
@@ -57,7 +58,7 @@ class TrainLoop {
 
   void follow_up();  // what an update made due
   void validate();
-  bool validate_sample();
+  bool validate_samples();
   void write_sample();
   void log_validation(double loss, const TextMeasure::Amount& text, double milliseconds);
   void note_best(double loss);

@@ -10,9 +10,9 @@
 
 namespace anemone::train {
 
-void TrainLoop::note_non_finite() {
+void TrainLoop::note_non_finite(const TeamStep& step) {
   TrainerState& state = s_.state;
-  state.non_finite = s_.runner->first_non_finite();
+  state.non_finite = s_.team->first_non_finite(step);
   if (state.non_finite.empty()) state.non_finite = "no tensor that is kept";
   s_.message(fmt::format("step {}: a non-finite number, first in {} (loss scale {})", state.step,
                          state.non_finite, state.loss_scale.scale));

@@ -24,7 +24,7 @@ void TrainLoop::take_gradient(UpdateRecord& record) {
   AccumulatedGradient gradient =
       inspect_gradient(*s_.pool, *s_.parameters, state.accumulated, state.loss_scale.scale);
   if (gradient.kind == LossScale::Gradient::non_finite && state.non_finite.empty()) {
-    state.non_finite = s_.runner->first_non_finite();
+    state.non_finite = s_.team->first_non_finite();
     if (state.non_finite.empty()) state.non_finite = "the gradient of " + gradient.first_parameter;
   }
   if (!state.non_finite.empty()) gradient.kind = LossScale::Gradient::non_finite;
@@ -58,7 +58,7 @@ void TrainLoop::update() {
   record.learning_rate = learning_rate(config_, state.adam_t);
   record.loss_scale = state.loss_scale.scale;
   record.tokens = s_.tokens_of(state.step);
-  if (const Status status = s_.runner->finish_gradients(); !status.ok()) {
+  if (const Status status = s_.team->finish_gradients(); !status.ok()) {
     fail(Left::broken, status.message);
     return;
   }
@@ -97,9 +97,10 @@ void TrainLoop::give_new_weights(UpdateRecord& record) {
 
 bool TrainLoop::compiles_are_left() {
   const int limit = s_.compile_limit;
-  if (limit == 0 || s_.runner->compiles() + s_.runner->compiles_per_update() <= limit) return true;
-  end(Outcome::out_of_compiles,
-      fmt::format("{} of {} compiles of this process are used", s_.runner->compiles(), limit));
+  if (limit == 0 || s_.team->runner().compiles() + s_.team->runner().compiles_per_update() <= limit)
+    return true;
+  end(Outcome::out_of_compiles, fmt::format("{} of {} compiles of this process are used",
+                                            s_.team->runner().compiles(), limit));
   return false;
 }
 
@@ -107,10 +108,10 @@ bool TrainLoop::compile_weights(double& milliseconds) {
   std::string before;
   for (int attempt = 1;; ++attempt) {
     double taken = 0;
-    const int compiles = s_.runner->compiles();
-    const Status status = s_.runner->update_weights(taken);
+    const int compiles = s_.team->runner().compiles();
+    const Status status = s_.team->update_weights(taken);
     milliseconds += taken;
-    s_.state.compiles += static_cast<std::uint64_t>(s_.runner->compiles() - compiles);
+    s_.state.compiles += static_cast<std::uint64_t>(s_.team->runner().compiles() - compiles);
     if (status.ok()) return true;
     const bool again = status.message == before;
     if (again || attempt == kMaxCompileAttempts) {

@@ -1,6 +1,7 @@
 // What an update makes due: validation, whether its loss is the best so far, and a sample of text.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -18,38 +19,41 @@ void TrainLoop::follow_up() {
   if (!ended_ && s_.state.sample_due) write_sample();
 }
 
-// One held-out sample; false if the run ended there. What is due stays due: a resume goes on with
-// the sample behind.
-bool TrainLoop::validate_sample() {
+// As many held-out samples as run at a time; false if the run ended there. What is due stays due: a
+// resume goes on with the sample behind.
+bool TrainLoop::validate_samples() {
   if (must_stop()) return false;
   TrainerState::Validation& v = s_.state.validation;
+  const auto held_out = static_cast<std::uint64_t>(s_.data->held_out());
+  const auto at_a_time = static_cast<std::uint64_t>(s_.team->width());
   const Clock::time_point start = Clock::now();
-  s_.data->validation(static_cast<std::int64_t>(v.done), s_.sample);
-  const StepResult step = s_.runner->run(s_.sample, 1, /*accumulate=*/false);
-  if (!step.status.ok()) {
-    fail(Left::whole, step.status.message);
-    return false;
-  }
+  const auto samples = s_.validation_samples(v.done, std::min(held_out - v.done, at_a_time));
+  const std::span<const TeamStep> steps = s_.team->evaluate(samples);
   MeanLoss loss(v.loss_sum, v.targets);
-  loss.add(step);
-  v.loss_sum = loss.sum();
-  v.targets = loss.targets();
-  if (s_.text_measure) {
-    const TextMeasure::Amount amount = s_.text_measure->of(s_.sample);
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    const StepResult& step = steps[i].result;
+    if (!step.status.ok()) {
+      fail(Left::whole, step.status.message);
+      return false;
+    }
+    loss.add(step);
+    if (!s_.text_measure) continue;
+    const TextMeasure::Amount amount = s_.text_measure->of(samples[i]);
     v.tokens += amount.tokens;
     v.bytes += amount.bytes;
   }
-  ++v.done;
+  v.loss_sum = loss.sum();
+  v.targets = loss.targets();
+  v.done += samples.size();
   v.seconds += seconds_since(start);
   got_on_ = true;
-  if (s_.options.on_validation)
-    s_.options.on_validation(v.done, static_cast<std::uint64_t>(s_.data->held_out()));
+  if (s_.options.on_validation) s_.options.on_validation(v.done, held_out);
   return true;
 }
 
 void TrainLoop::validate() {
   while (s_.state.validation.done < static_cast<std::uint64_t>(s_.data->held_out()))
-    if (!validate_sample()) return;
+    if (!validate_samples()) return;
   const TrainerState::Validation done = std::exchange(s_.state.validation, {});
   s_.state.validation_due = false;
   const double loss = MeanLoss(done.loss_sum, done.targets).mean();

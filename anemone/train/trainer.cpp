@@ -25,7 +25,7 @@ TrainResult TrainLoop::run() {
   start_ = Clock::now();
   while (!ended_ && s_.state.step < total_steps()) {
     if (must_stop()) break;
-    micro_step();
+    do_steps();
     if (!ended_ && (s_.state.accumulated == accumulate() || s_.state.step >= total_steps()))
       update();  // the last one may have fewer steps
     if (!ended_) checkpoint_if_due();
@@ -72,28 +72,40 @@ bool TrainLoop::must_stop() {
   return true;
 }
 
-void TrainLoop::micro_step() {
-  TrainerState& state = s_.state;
+// One step; or, with lanes, all that are left of an update, unless a signal comes in between: then
+// none of them is done.
+void TrainLoop::do_steps() {
+  const TrainerState& state = s_.state;
   const Clock::time_point start = Clock::now();
-  s_.data->training(static_cast<std::int64_t>(state.step + state.data_offset), s_.sample);
-  const double reading = 1e3 * seconds_since(start);
-  const double scale = state.loss_scale.scale;
-  StepResult step = s_.runner->run(s_.sample, scale);
-  if (!step.status.ok()) {
-    // A part of its gradient may have been added to those of the steps before.
-    fail(state.accumulated == 0 ? Left::whole : Left::broken, step.status.message);
-    return;
+  const std::uint64_t count = s_.steps_at_once();
+  const auto samples = s_.training_samples(state.step + state.data_offset, count);
+  const double reading = 1e3 * seconds_since(start) / static_cast<double>(count);
+  for (TeamStep& step :
+       s_.team->train(samples, state.loss_scale.scale, [this] { return s_.signal() != 0; })) {
+    StepResult& result = step.result;
+    if (!result.status.ok()) {
+      // A part of its gradient may have been added to those of the steps before; lanes' are apart.
+      const bool whole = state.accumulated == 0 || s_.team->lanes() > 1;
+      fail(whole ? Left::whole : Left::broken, result.status.message);
+      return;
+    }
+    result.times.host_math += reading;
+    result.times.total += reading;
+    note_step(step);
   }
-  step.times.host_math += reading;
-  step.times.total += reading;
-  if (!step.finite && state.non_finite.empty()) note_non_finite();
-  s_.metrics->step({state.step, state.update, step.loss, scale, step.times});
+}
+
+void TrainLoop::note_step(const TeamStep& step) {
+  TrainerState& state = s_.state;
+  const StepResult& result = step.result;
+  if (!result.finite && state.non_finite.empty()) note_non_finite(step);
+  s_.metrics->step({state.step, state.update, result.loss, state.loss_scale.scale, result.times});
   ++state.step;
   ++state.accumulated;
   got_on_ = true;
-  state.loss_sum += step.loss;
-  state.train_seconds += step.times.total / 1e3;
-  report_progress(step.loss, step.times.total);
+  state.loss_sum += result.loss;
+  state.train_seconds += result.times.total / 1e3;
+  report_progress(result.loss, result.times.total);
 }
 
 void TrainLoop::checkpoint_if_due() {

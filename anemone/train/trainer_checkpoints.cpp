@@ -102,7 +102,7 @@ Status Session::save() {
   if (Status status = metrics->sync(); !status.ok()) return status;
   state.metrics_offset = metrics->offset();
   state.wall_seconds = wall_before + seconds_since(started);
-  if (Status status = runner->finish_gradients(); !status.ok()) return status;
+  if (Status status = team->finish_gradients(); !status.ok()) return status;
   const Status status = checkpoints->save(contents(/*with_gradient=*/state.accumulated > 0));
   state.checkpoint_seconds += seconds_since(start);
   if (status.ok()) {
@@ -123,8 +123,11 @@ bool Session::has_best_here() const { return state.best_step > 0 && state.best_s
 // By steps and by validation only, never by time: where a rollback leads must not depend on clocks.
 bool Session::is_rollback_point() const {
   const auto every = static_cast<std::uint64_t>(config.train.checkpoint_steps);
-  const bool by_steps = every != 0 && state.step > 0 && state.step % every == 0;
-  return by_steps || has_best_here();
+  if (every == 0 || state.step == 0) return has_best_here();
+  // Where a whole update is done at once, its end stands for all of its steps.
+  const auto at_once = static_cast<std::uint64_t>(lanes == 1 ? 1 : config.train.accumulate);
+  const std::uint64_t before = (state.step - 1) / at_once * at_once;
+  return before / every != state.step / every || has_best_here();
 }
 
 std::string Session::describe_saved() const {
@@ -136,7 +139,7 @@ Status Session::go_back() {
   try {
     loaded = checkpoints->load_marked(Mark::good);
     if (!loaded) return Status::failure("there is no checkpoint to go back to yet");
-    if (Status status = runner->finish_gradients(); !status.ok()) return status;
+    if (Status status = team->finish_gradients(); !status.ok()) return status;
     TrainerState then =
         parse_trainer_state(loaded->state_json, (loaded->directory / "state.json").string());
     const Saved there = saved_of(then);
@@ -155,7 +158,7 @@ Status Session::go_back() {
     then.loss_scale.dynamic = state.loss_scale.dynamic;
     then.loss_scale.growth_interval = state.loss_scale.growth_interval;
     parameters->load(loaded->tensors, /*with_gradient=*/then.accumulated > 0);
-    runner->begin_gradients();
+    team->begin_gradients();
     if (then.accumulated == 0) clear_gradients();
     state = std::move(then);
     saved = there;

@@ -112,6 +112,7 @@ nn::StepGraph Session::set_up() {
   nn::StepGraph graph = nn::model_step(config.model, partition);
   check_compile_limit(graph);
   parameters = std::make_unique<ParameterList>(graph);
+  lanes = lanes_of(config, parameters->block_bytes());
   data = make_data_source(config, *host_engine, [this] { throw_if_stopped(); });
   if (config.model.is_language_model()) {
     text_measure = std::make_unique<TextMeasure>(config);
@@ -124,12 +125,12 @@ nn::StepGraph Session::set_up() {
 
 void Session::prepare() {
   std::optional<LoadedCheckpoint> loaded = open_folder();
-  nn::StepGraph graph = set_up();
+  const nn::StepGraph graph = set_up();
   if (loaded)
     resume(*loaded);
   else
     start_new();
-  compile(std::move(graph));
+  compile(graph);
   throw_if_stopped();
   open_metrics(loaded.has_value());
   state.config = to_toml(config);
@@ -139,9 +140,9 @@ void Session::prepare() {
 
 void Session::open_for_plan() {
   refuse_used_folder(options.out);
-  nn::StepGraph graph = set_up();
+  const nn::StepGraph graph = set_up();
   initialize();
-  compile(std::move(graph));
+  compile(graph);
   state.config = to_toml(config);
   state.environment = environment();
 }
@@ -157,22 +158,22 @@ void Session::introduce() const {
   message(
       fmt::format("engine  {}, partition {}, {}, {} threads, {}; {} programs compiled in {:.2f} s",
                   engine->name(), partition, config.engine.precision, pool->threads(), best_isa(),
-                  runner->compiles(), runner->compile_milliseconds() / 1e3));
+                  team->runner().compiles(), team->compile_milliseconds() / 1e3));
   if (const auto numerics = engine::make_numerics(config.engine.numerics))
     message(fmt::format("numbers {}", engine::describe(*numerics)));
   message(fmt::format("data    {}", data->describe()));
-  message(fmt::format("update  {}, learning rate {}",
-                      counted(static_cast<std::uint64_t>(config.train.accumulate), "step"),
-                      describe_schedule(config.train)));
+  std::string update = counted(static_cast<std::uint64_t>(config.train.accumulate), "step");
+  if (lanes > 1) update += fmt::format(" in {} lanes, {} at a time", lanes, team->width());
+  message(fmt::format("update  {}, learning rate {}", update, describe_schedule(config.train)));
   const std::uint64_t updates = total_updates(config.train);
   if (static_cast<std::uint64_t>(config.train.warmup) > updates)
     message(fmt::format("        train.warmup is longer than the run of {}",
                         counted(updates, "update")));
-  const StepMemory memory = runner->memory();
+  const StepMemory memory = team->memory();
   message(fmt::format(
       "memory  parameters and optimizer {:.1f} MB, activations {:.1f}, engine {:.1f}",
-      static_cast<double>(parameters->bytes()) / 1e6, static_cast<double>(memory.surfaces) / 1e6,
-      static_cast<double>(memory.engine()) / 1e6));
+      static_cast<double>(parameters->bytes() + memory.lanes) / 1e6,
+      static_cast<double>(memory.surfaces) / 1e6, static_cast<double>(memory.engine()) / 1e6));
   message(fmt::format("peak    {:.3f} TFLOP/s fp32, {:.3f} bf16", peak.fp32_flops / 1e12,
                       peak.bf16_flops / 1e12));
   message(fmt::format("folder  {}", directory->path().string()));
@@ -223,16 +224,24 @@ void Session::check_compile_limit(const nn::StepGraph& graph) const {
               "engine.compile_limit", fmt::format("at least {}{}", needed, fits));
 }
 
-void Session::compile(nn::StepGraph graph) {
+void Session::compile(const nn::StepGraph& graph) {
   RunnerOptions runner_options;
   runner_options.compile = compile_options(config.engine);
-  runner = std::make_unique<StepRunner>(std::move(graph), *engine, *host_engine, *parameters,
-                                        runner_options, *pool);
-  if (compile_limit > 0 && runner->compiles_per_update() > compile_limit)
+  StepTeam::MakeEngine make_engine;
+  if (options.engine == nullptr)
+    make_engine = [this](int threads) {
+      engine::EngineOptions own = engine_options(config.engine);
+      own.threads = threads;
+      return engine::make_engine(engine->name(), own);
+    };
+  team = std::make_unique<StepTeam>(graph, *engine, *host_engine, *parameters, *pool,
+                                    runner_options, lanes, make_engine);
+  const StepRunner& runner = team->runner();
+  if (compile_limit > 0 && runner.compiles_per_update() > compile_limit)
     throw Error(fmt::format("{} compiles a process are too few for one update", compile_limit),
-                "engine.compile_limit", fmt::format("at least {}", runner->compiles_per_update()));
-  state.compiles += static_cast<std::uint64_t>(runner->compiles());
-  state.compile_seconds += runner->compile_milliseconds() / 1e3;
+                "engine.compile_limit", fmt::format("at least {}", runner.compiles_per_update()));
+  state.compiles += static_cast<std::uint64_t>(runner.compiles());
+  state.compile_seconds += team->compile_milliseconds() / 1e3;
 }
 
 void Session::open_metrics(bool resumed) {
@@ -257,7 +266,28 @@ void Session::open_metrics(bool resumed) {
 
 void Session::clear_gradients() {
   compute::fill_zero(*pool, parameters->gradients());
-  runner->begin_gradients();
+  team->begin_gradients();
+}
+
+std::uint64_t Session::steps_at_once() const {
+  if (lanes == 1) return 1;
+  const auto accumulate = static_cast<std::uint64_t>(config.train.accumulate);
+  const auto steps = static_cast<std::uint64_t>(config.train.steps);
+  return std::min(accumulate - state.accumulated, steps - state.step);
+}
+
+std::span<const Sample> Session::training_samples(std::uint64_t first, std::uint64_t count) {
+  samples.resize(std::max<std::size_t>(samples.size(), count));
+  for (std::uint64_t i = 0; i < count; ++i)
+    data->training(static_cast<std::int64_t>(first + i), samples[i]);
+  return std::span(samples).first(count);
+}
+
+std::span<const Sample> Session::validation_samples(std::uint64_t first, std::uint64_t count) {
+  samples.resize(std::max<std::size_t>(samples.size(), count));
+  for (std::uint64_t i = 0; i < count; ++i)
+    data->validation(static_cast<std::int64_t>(first + i), samples[i]);
+  return std::span(samples).first(count);
 }
 
 std::uint64_t Session::tokens_of(std::uint64_t steps) const {
@@ -304,11 +334,11 @@ Report Session::make_report() const {
   report.tokens = tokens_of(state.step);
   report.restarts = state.restarts;
   report.flops = nn::step_flops(config.model, /*causal=*/false);
-  report.executed_flops = runner->executed_flops();
+  report.executed_flops = team->runner().executed_flops();
   report.peak_tflops = usable_peak_flops(peak, config.engine.precision) / 1e12;
   report.parameters = parameters->count();
-  report.parameter_bytes = parameters->bytes();
-  const StepMemory memory = runner->memory();
+  const StepMemory memory = team->memory();
+  report.parameter_bytes = parameters->bytes() + memory.lanes;
   report.surface_bytes = memory.surfaces;
   report.engine_bytes = memory.engine();
   report.peak_memory_bytes = peak_memory_bytes();

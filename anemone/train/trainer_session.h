@@ -17,7 +17,7 @@
 #include "anemone/train/metrics.h"
 #include "anemone/train/parameters.h"
 #include "anemone/train/run_directory.h"
-#include "anemone/train/step_runner.h"
+#include "anemone/train/step_team.h"
 #include "anemone/train/text_measure.h"
 #include "anemone/train/text_sampler.h"
 #include "anemone/train/trainer.h"
@@ -53,6 +53,12 @@ struct Session {
   Status go_back();
   std::string describe_saved() const;  // "the checkpoint of step 100"
   void clear_gradients();
+  // Steps that are done at once: one, or all that are left of an update whose lanes run side by
+  // side.
+  std::uint64_t steps_at_once() const;
+  // That many samples, from this one on.
+  std::span<const Sample> training_samples(std::uint64_t first, std::uint64_t count);
+  std::span<const Sample> validation_samples(std::uint64_t first, std::uint64_t count);
   std::uint64_t tokens_of(std::uint64_t steps) const;     // 0 for layers alone
   CheckpointContents contents(bool with_gradient) const;  // of a checkpoint of the present state
   Report make_report() const;
@@ -79,6 +85,7 @@ struct Session {
   bool has_checkpoint = false;  // is it the former?
   double wall_before = 0;       // seconds, by the processes before
   int compile_limit = 0;        // 0 = none
+  int lanes = 1;                // train.lanes, or what suits
   std::string partition;
 
   std::unique_ptr<RunDirectory> directory;
@@ -92,9 +99,9 @@ struct Session {
   std::unique_ptr<DataSource> data;
   std::unique_ptr<TextMeasure> text_measure;  // of a language model
   std::unique_ptr<TextSampler> sampler;       // likewise
-  std::unique_ptr<StepRunner> runner;
+  std::unique_ptr<StepTeam> team;
   std::unique_ptr<MetricsLog> metrics;
-  Sample sample;
+  std::vector<Sample> samples;
 
  private:
   void prepare();
@@ -109,7 +116,7 @@ struct Session {
   void initialize();
   void resume(LoadedCheckpoint& loaded);
   void repair_marks();
-  void compile(nn::StepGraph graph);
+  void compile(const nn::StepGraph& graph);
   void open_metrics(bool resumed);
   std::map<std::string, std::string> environment() const;
   void report_environment_changes(const std::map<std::string, std::string>& before) const;

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "anemone/kernels/reduce/reduce.h"
 #include "tests/support/tensors.h"
 
 namespace anemone::compute {
@@ -144,6 +145,22 @@ TEST(GradientSummary, FindsWhatIsNotFinite) {
     EXPECT_TRUE(summarize_gradient(pool, zeros, features).zero);
     zeros[999] = 1e-45f;
     EXPECT_FALSE(summarize_gradient(pool, zeros, features).zero);
+  }
+}
+
+TEST(AddInOrder, AddsOnePartAfterAnother) {
+  for (const CpuFeatures& features : test::runnable(kernels::reduce_kernels())) {
+    for (const auto& pool : make_pools()) {
+      for (const std::size_t n : {std::size_t{0}, std::size_t{1}, std::size_t{50001}}) {
+        std::vector<float> sum(n, 1);
+        const std::vector<float> small = random_floats(n, 5, 0, 1e-7), large(n, -1);
+        std::vector<float> expected = sum;
+        for (std::size_t i = 0; i < n; ++i) expected[i] = (expected[i] + small[i]) + large[i];
+        const std::span<const float> parts[] = {small, large};
+        add_in_order(*pool, sum, parts, features);
+        EXPECT_EQ(sum, expected);
+      }
+    }
   }
 }
 

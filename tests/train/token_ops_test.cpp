@@ -43,7 +43,8 @@ TEST(TokenOps, TheGradientOfALikelyTargetKeepsItsDigits) {
   EXPECT_GT(std::abs(dlogits.get(0) - scale - scale * rest), 0.1 * std::abs(scale * rest));
 
   compute::ThreadPool pool(1);
-  TokenOps ops(pool);
+  const GradientBlock nothing({});
+  TokenOps ops(pool, nothing);
   const std::vector<float> embedding(6);
   const int embed = ops.add({Kind::embed, x.tensor, {}, {}, 0, embedding, {}});
   const int pick = ops.add({Kind::pick_targets, part.tensor, part_sum.tensor, {}, 0, {}, {}});
