@@ -22,61 +22,95 @@ struct Bf16Product {
   }
 };
 
-ANEMONE_INLINE void store_pairs(Pair* to, int n, __m512i pairs) {
-  if (n >= kLanes) {
-    _mm512_storeu_si512(to, pairs);
-  } else {
-    _mm512_mask_storeu_epi32(to, static_cast<Mask>((1u << n) - 1), pairs);
-  }
+template <bool Round, class T>
+ANEMONE_INLINE Float load_rounded(const T* from) {
+  const Float a = load_vector(from);
+  return Round ? round_f16(a) : a;
 }
-
-template <class T>
-ANEMONE_INLINE Float load_at_most(const T* from, std::ptrdiff_t n, bool fp16) {
+template <bool Round, class T>
+ANEMONE_INLINE Float load_rounded(const T* from, std::ptrdiff_t n) {
   const Float a = n >= kLanes ? load_vector(from) : load_vector(from, n > 0 ? n : 0);
-  return fp16 ? round_f16(a) : a;
+  return Round ? round_f16(a) : a;
 }
 
-// Lanes are neighbours in memory: two rows of the source make one of the panel.
-template <class T>
-ANEMONE_INLINE void pack_lane_pairs(const GemmPack& args) {
-  const T* from = static_cast<const T*>(args.source);
-  Pair* to = static_cast<Pair*>(args.panel);
+// Up to 16 lanes of a panel, from `lane` on: how many the source has, and which the panel has.
+struct LaneGroup {
+  int have;
+  Mask present, wanted;
+};
+ANEMONE_INLINE LaneGroup lane_group(const GemmPack& args, int lane) {
+  const auto clamped = [](int n) { return n < 0 ? 0 : n > kLanes ? kLanes : n; };
+  const auto first = [](int n) { return static_cast<Mask>((1u << n) - 1); };
+  const int have = clamped(args.lanes - lane);
+  return {have, first(have), first(clamped(args.width - lane))};
+}
+
+// Lanes are neighbours in memory: two rows of the source make one of the panel. `args` is a copy,
+// so that the compiler knows that storing changes nothing in it.
+template <class T, bool Round, bool Whole>
+ANEMONE_INLINE void pack_lane_group(const GemmPack args, int lane, const LaneGroup group) {
+  const T* from = static_cast<const T*>(args.source) + lane;
+  Pair* to = static_cast<Pair*>(args.panel) + lane;
+  const auto row = [&](const T* at) {
+    return Whole ? load_rounded<Round>(at) : load_rounded<Round>(at, group.have);
+  };
   for (std::ptrdiff_t p = 0; p < args.k; p += 2, from += 2 * args.depth_stride, to += args.width) {
-    for (int lane = 0; lane < args.width; lane += kLanes) {
-      const int have = args.lanes - lane;
-      const Float even = load_at_most(from + lane, have, args.round_fp16);
-      const Float odd = p + 1 < args.k
-                            ? load_at_most(from + args.depth_stride + lane, have, args.round_fp16)
-                            : broadcast(0);
-      store_pairs(to + lane, args.width - lane, interleave_halves(as_bf16s(even, odd)));
+    const Float odd = p + 1 < args.k ? row(from + args.depth_stride) : broadcast(0);
+    _mm512_mask_storeu_epi32(to, group.wanted, interleave_halves(as_bf16s(row(from), odd)));
+  }
+}
+
+template <class T, bool Round>
+ANEMONE_INLINE void pack_lane_pairs(const GemmPack& args) {
+  for (int lane = 0; lane < args.width; lane += kLanes) {
+    const LaneGroup group = lane_group(args, lane);
+    if (group.have == kLanes) {
+      pack_lane_group<T, Round, true>(args, lane, group);
+    } else {
+      pack_lane_group<T, Round, false>(args, lane, group);
     }
   }
 }
 
-// Depths are neighbours in memory: 16 lanes of 16 pairs are transposed in registers.
-template <class T>
-ANEMONE_INLINE void pack_depth_pairs(const GemmPack& args) {
+// Depths are neighbours in memory: 16 lanes of 16 pairs are transposed in registers. `from` is the
+// first depth of lane 0; lanes that the source has not repeat its last one and become 0 at the end.
+template <class T, bool Round, bool Whole>
+ANEMONE_INLINE void pack_square(const T* from, std::ptrdiff_t lane_stride, std::ptrdiff_t depths,
+                                const LaneGroup group, Pair* to, std::ptrdiff_t width) {
+  Float square[kLanes];
+  ANEMONE_UNROLL
+  for (int i = 0; i < kLanes; ++i) {
+    const T* row = from + (i < group.have ? i : group.have - 1) * lane_stride;
+    const Float first = Whole ? load_rounded<Round>(row) : load_rounded<Round>(row, depths);
+    const Float second =
+        Whole ? load_rounded<Round>(row + kLanes)
+              : load_rounded<Round>(depths > kLanes ? row + kLanes : row, depths - kLanes);
+    square[i] = _mm512_castsi512_ps(as_bf16s(first, second));
+  }
+  transpose_square(square);
+  ANEMONE_UNROLL
+  for (int i = 0; i < kLanes; ++i) {
+    if (!Whole && 2 * i >= depths) continue;
+    const __m512i pairs = _mm512_maskz_mov_epi32(group.present, _mm512_castps_si512(square[i]));
+    _mm512_mask_storeu_epi32(to + i * width, group.wanted, pairs);
+  }
+}
+
+template <class T, bool Round>
+ANEMONE_INLINE void pack_depth_pairs(const GemmPack args) {
   for (int lane = 0; lane < args.width; lane += kLanes) {
-    const int have = args.lanes - lane;
-    const T* from = static_cast<const T*>(args.source) + lane * args.lane_stride;
-    Pair* to = static_cast<Pair*>(args.panel) + lane;
-    for (std::ptrdiff_t p = 0; p < args.k; p += 2 * kLanes, to += kLanes * args.width) {
-      Float square[kLanes];
-      ANEMONE_UNROLL
-      for (int i = 0; i < kLanes; ++i) {
-        const std::ptrdiff_t n = i < have ? args.k - p : 0;
-        const T* row = n > 0 ? from + i * args.lane_stride + p : from;
-        const T* next = n > kLanes ? row + kLanes : row;
-        square[i] = _mm512_castsi512_ps(as_bf16s(load_at_most(row, n, args.round_fp16),
-                                                 load_at_most(next, n - kLanes, args.round_fp16)));
-      }
-      transpose_square(square);
-      ANEMONE_UNROLL
-      for (int i = 0; i < kLanes; ++i) {
-        if (2 * i >= args.k - p) continue;
-        store_pairs(to + i * args.width, args.width - lane, _mm512_castps_si512(square[i]));
-      }
+    LaneGroup group = lane_group(args, lane);
+    const T* from = static_cast<const T*>(args.source);
+    if (group.have > 0) {
+      from += lane * args.lane_stride;
+    } else {
+      group.have = 1;  // of lane 0, of which nothing is kept
     }
+    Pair* to = static_cast<Pair*>(args.panel) + lane;
+    std::ptrdiff_t left = args.k;
+    for (; left >= 2 * kLanes; left -= 2 * kLanes, from += 2 * kLanes, to += kLanes * args.width)
+      pack_square<T, Round, true>(from, args.lane_stride, left, group, to, args.width);
+    if (left > 0) pack_square<T, Round, false>(from, args.lane_stride, left, group, to, args.width);
   }
 }
 
@@ -98,14 +132,23 @@ ANEMONE_INLINE void pack_strided_pairs(const GemmPack& args) {
   }
 }
 
-template <class T>
+template <class T, bool Round>
 ANEMONE_INLINE void pack_pairs(const GemmPack& args) {
   if (args.lane_stride == 1) {
-    pack_lane_pairs<T>(args);
+    pack_lane_pairs<T, Round>(args);
   } else if (args.depth_stride == 1) {
-    pack_depth_pairs<T>(args);
+    pack_depth_pairs<T, Round>(args);
   } else {
     pack_strided_pairs<T>(args);
+  }
+}
+
+template <class T>
+ANEMONE_INLINE void pack_pairs(const GemmPack& args) {
+  if (args.round_fp16) {
+    pack_pairs<T, true>(args);
+  } else {
+    pack_pairs<T, false>(args);
   }
 }
 
