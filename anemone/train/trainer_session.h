@@ -121,6 +121,7 @@ struct Session {
   std::map<std::string, std::string> environment() const;
   void report_environment_changes(const std::map<std::string, std::string>& before) const;
   void introduce() const;
+  void warn_of_full_disk() const;
 };
 
 }  // namespace anemone::train
