@@ -44,30 +44,31 @@ void ANEMONE_KERNEL(adam)(const AdamArgs& args) noexcept {
   }
 }
 
-// Plain loops over eight lanes of double that the compiler turns into vectors.
+// Plain loops over lanes of double that the compiler turns into vectors; as many as keep additions
+// from waiting for each other.
 GradientPart ANEMONE_KERNEL(summarize_gradient)(const float* gradient, std::ptrdiff_t n) noexcept {
-  constexpr int kSums = 8;
+  constexpr int kSums = 32;
   double sums[kSums] = {};
-  std::uint32_t nonzero = 0, largest = 0;
+  std::uint32_t nonzero[kSums] = {}, largest[kSums] = {};
+  const auto take = [&](int lane, float g) {
+    const std::uint32_t magnitude = float_bits(g) & 0x7fffffffu;
+    sums[lane] += static_cast<double>(g) * static_cast<double>(g);
+    nonzero[lane] |= magnitude;
+    largest[lane] = magnitude > largest[lane] ? magnitude : largest[lane];
+  };
   std::ptrdiff_t i = 0;
   for (; i + kSums <= n; i += kSums) {
-    for (int lane = 0; lane < kSums; ++lane) {
-      const float g = gradient[i + lane];
-      const std::uint32_t magnitude = float_bits(g) & 0x7fffffffu;
-      sums[lane] += static_cast<double>(g) * static_cast<double>(g);
-      nonzero |= magnitude;
-      largest = magnitude > largest ? magnitude : largest;
+    for (int lane = 0; lane < kSums; ++lane) take(lane, gradient[i + lane]);
+  }
+  for (; i < n; ++i) take(static_cast<int>(i % kSums), gradient[i]);
+  for (int half = kSums / 2; half > 0; half /= 2) {
+    for (int lane = 0; lane < half; ++lane) {
+      sums[lane] += sums[lane + half];
+      nonzero[lane] |= nonzero[lane + half];
+      largest[lane] = largest[lane] > largest[lane + half] ? largest[lane] : largest[lane + half];
     }
   }
-  for (; i < n; ++i) {
-    const std::uint32_t magnitude = float_bits(gradient[i]) & 0x7fffffffu;
-    sums[i % kSums] += static_cast<double>(gradient[i]) * static_cast<double>(gradient[i]);
-    nonzero |= magnitude;
-    largest = magnitude > largest ? magnitude : largest;
-  }
-  const double sum =
-      ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7]));
-  return {sum, largest < 0x7f800000u, nonzero == 0};
+  return {sums[0], largest[0] < 0x7f800000u, nonzero[0] == 0};
 }
 
 }  // namespace anemone::kernels
