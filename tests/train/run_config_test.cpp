@@ -65,7 +65,8 @@ TEST(RunConfig, ResumeConflictsNameKeyAndBothValues) {
 }
 
 TEST(RunConfig, ShippedConfigsAreGood) {
-  for (const char* name : {"layer", "small", "teacher", "tiny", "stories15m", "stories110m"}) {
+  for (const char* name :
+       {"layer", "small", "teacher", "tiny", "book", "stories15m", "stories110m"}) {
     const auto path = test::source_root() / "configs" / (std::string(name) + ".toml");
     const RunConfig config = load_run_config(path, {});
     EXPECT_GT(config.model.dim, 0) << name;
