@@ -80,6 +80,16 @@ std::uint64_t peak_memory_bytes() {
 #endif
 }
 
+std::uint64_t resident_memory_bytes() {
+#ifndef __APPLE__
+  std::ifstream file("/proc/self/statm");  // pages: size, resident, …
+  std::uint64_t size = 0, resident = 0;
+  if (file >> size >> resident)
+    return resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+#endif
+  return peak_memory_bytes();
+}
+
 int online_processors() { return static_cast<int>(::sysconf(_SC_NPROCESSORS_ONLN)); }
 
 int affinity_processors() {

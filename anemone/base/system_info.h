@@ -18,6 +18,9 @@ MemoryInfo memory_info();
 // The largest resident size of this process so far.
 std::uint64_t peak_memory_bytes();
 
+// Its present one; where the system does not tell simply (macOS), the largest.
+std::uint64_t resident_memory_bytes();
+
 int online_processors();    // of the machine
 int affinity_processors();  // that this process may be scheduled on
 

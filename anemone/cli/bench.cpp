@@ -1,13 +1,15 @@
-// `anemone bench`: how fast a training step is here and where its time goes; how fast a model
-// writes.
+// `anemone bench`: how fast a training step is here and where its time goes, also over a range of
+// sizes; how fast a model writes.
 #include <fmt/core.h>
 
 #include "anemone/base/error.h"
 #include "anemone/cli/command.h"
 #include "anemone/cli/config_flags.h"
+#include "anemone/cli/status_line.h"
 #include "anemone/cli/whole_number.h"
 #include "anemone/train/generate_bench.h"
 #include "anemone/train/step_bench.h"
+#include "anemone/train/sweep_bench.h"
 
 namespace anemone::cli {
 namespace {
@@ -19,7 +21,7 @@ constexpr std::uint64_t kMostSteps = 1'000'000;  // the time of each is kept
 struct BenchFlags {
   ConfigFlags config;
   std::int64_t steps = 20, tokens = 200;
-  bool json = false, explain = false;
+  bool json = false, explain = false, quick = false;
 };
 
 train::RunConfig config_of(const BenchFlags& flags) {
@@ -51,9 +53,39 @@ CLI::App* declare_generate(CLI::App& app, BenchFlags& flags) {
   return generate;
 }
 
+CLI::App* declare_sweep(CLI::App& app, BenchFlags& flags) {
+  CLI::App* sweep =
+      app.add_subcommand("sweep", "Time steps of other sizes: does time grow as the work does?");
+  flags.config.declare(*sweep, {"--engine", "--precision", "--partition", "--threads"});
+  sweep->add_flag("--quick", flags.quick, "A few sizes only: a minute instead of several");
+  sweep->add_flag("--json", flags.json, "Print JSON");
+  sweep->footer(
+      "Sequences of 128 to 4096 positions and widths of 256 to 4096 channels, one varied while the "
+      "other stays the config's, with heads of 64 and of 128 channels. A size for which there is "
+      "no "
+      "memory is skipped.");
+  return sweep;
+}
+
+int sweep(const BenchFlags& flags) {
+  const train::RunConfig config = config_of(flags);
+  StatusLine status;
+  const auto progress = [&](const train::SweepSize& size, std::size_t index, std::size_t of,
+                            double share) {
+    if (share > 0 && status.is_due())
+      status.draw(share, fmt::format("{} of {}: seq {}, dim {}, heads of {}", index + 1, of,
+                                     size.seq, size.dim, size.head_dim));
+  };
+  const train::SweepBench bench = train::bench_sweep(config, flags.quick, progress);
+  status.clear();
+  fmt::print("{}", flags.json ? train::to_json(bench) : train::to_text(bench));
+  return kExitOk;
+}
+
 Run setup(CLI::App& app) {
   app.require_subcommand(1);
-  auto of_step = std::make_shared<BenchFlags>(), of_tokens = std::make_shared<BenchFlags>();
+  auto of_step = std::make_shared<BenchFlags>(), of_tokens = std::make_shared<BenchFlags>(),
+       of_sweep = std::make_shared<BenchFlags>();
   CLI::App* step = app.add_subcommand("step", "Time training steps of a config, part by part");
   of_step->config.declare(*step,
                           {"--engine", "--precision", "--numerics", "--partition", "--threads"});
@@ -62,10 +94,12 @@ Run setup(CLI::App& app) {
       ->check(whole_number(1, kMostSteps));
   declare_output(*step, *of_step);
   const CLI::App* generate = declare_generate(app, *of_tokens);
+  const CLI::App* sizes = declare_sweep(app, *of_sweep);
   return [=] {
+    if (sizes->parsed()) return sweep(*of_sweep);
     return generate->parsed()
                ? print(*of_tokens, train::bench_generate(config_of(*of_tokens), of_tokens->tokens))
-               : print(*of_step, train::bench_step(config_of(*of_step), of_step->steps));
+               : print(*of_step, train::bench_step(config_of(*of_step), {.steps = of_step->steps}));
   };
 }
 
@@ -76,6 +110,7 @@ const Command bench_command = {
     "  anemone bench step --config configs/layer.toml\n"
     "  anemone bench step --config configs/layer.toml --precision bf16 --json\n"
     "  anemone bench step --config configs/layer.toml --partition six --explain\n"
+    "  anemone bench sweep --config configs/layer.toml --precision bf16 --quick\n"
     "  anemone bench generate --config configs/stories110m.toml",
     setup};
 

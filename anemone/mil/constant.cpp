@@ -1,13 +1,51 @@
 // Making and reading constants.
 #include "anemone/mil/constant.h"
 
+#include <atomic>
 #include <cstring>
+#include <mutex>
 #include <utility>
 
 #include "anemone/base/element.h"
 #include "anemone/base/error.h"
 
 namespace anemone::mil {
+
+class Constant::Triangle {
+ public:
+  Triangle(Type type, double above) : type_(std::move(type)), above_(above) {}
+
+  double above() const { return above_; }
+  bool is_made() const { return is_made_; }
+  std::span<const std::byte> bytes() const {
+    std::call_once(once_, [this] { make(); });
+    return bytes_;
+  }
+
+ private:
+  void make() const {
+    const Shape& shape = type_.shape;
+    const std::int64_t columns = shape[shape.rank() - 1], rows = shape[shape.rank() - 2];
+    const std::size_t row_bytes = static_cast<std::size_t>(columns) * dtype_size(type_.dtype);
+    std::vector<std::byte> bytes(static_cast<std::size_t>(shape.elements()) *
+                                 dtype_size(type_.dtype));
+    std::vector<double> numbers(static_cast<std::size_t>(columns));
+    for (std::size_t at = 0, row = 0; at < bytes.size(); at += row_bytes, ++row) {
+      const std::int64_t diagonal = static_cast<std::int64_t>(row) % rows;
+      for (std::int64_t column = 0; column < columns; ++column)
+        numbers[static_cast<std::size_t>(column)] = column > diagonal ? above_ : 0;
+      store_elements(type_.dtype, bytes.data() + at, numbers);
+    }
+    bytes_ = std::move(bytes);
+    is_made_ = true;
+  }
+
+  Type type_;
+  double above_;
+  mutable std::once_flag once_;
+  mutable std::atomic<bool> is_made_{false};
+  mutable std::vector<std::byte> bytes_;
+};
 
 Constant::Constant(Type type, std::vector<std::byte> bytes) : type_(std::move(type)) {
   ANEMONE_CHECK(type_.is_tensor() && type_.dtype != DType::string, "bytes make numbers");
@@ -42,8 +80,28 @@ Constant Constant::string(std::string value) {
   return {Type::tensor(DType::string), Strings{std::move(value)}};
 }
 
+Constant Constant::upper_triangle(DType dtype, const Shape& shape, double above) {
+  ANEMONE_CHECK(shape.rank() >= 2, "a triangle has two axes");
+  Constant constant;
+  constant.type_ = Type::tensor(dtype, shape);
+  constant.value_ = std::make_shared<const Triangle>(constant.type_, above);
+  return constant;
+}
+
+std::optional<double> Constant::triangle() const {
+  const Rule* rule = std::get_if<Rule>(&value_);
+  if (rule == nullptr) return std::nullopt;
+  return (*rule)->above();
+}
+
+bool Constant::is_in_memory() const {
+  ANEMONE_CHECK(triangle().has_value(), "a triangle");
+  return std::get<Rule>(value_)->is_made();
+}
+
 std::span<const std::byte> Constant::bytes() const {
   ANEMONE_CHECK(has_bytes(), "a constant with bytes");
+  if (const Rule* rule = std::get_if<Rule>(&value_)) return (*rule)->bytes();
   const Bytes& held = std::get<Bytes>(value_);
   if (held == nullptr) return {};
   return *held;
@@ -68,8 +126,9 @@ std::vector<double> Constant::all_numbers() const {
 }
 
 bool Constant::operator==(const Constant& other) const {
-  if (!(type_ == other.type_) || value_.index() != other.value_.index()) return false;
-  if (!has_bytes()) return value_ == other.value_;
+  if (!(type_ == other.type_) || has_bytes() != other.has_bytes()) return false;
+  if (!has_bytes() || value_ == other.value_) return value_ == other.value_;
+  if (triangle() && other.triangle()) return triangle() == other.triangle();
   const auto mine = bytes(), theirs = other.bytes();
   return mine.size() == theirs.size() &&
          (mine.empty() || std::memcmp(mine.data(), theirs.data(), mine.size()) == 0);

@@ -1,7 +1,8 @@
 // The value of a `const` operation or of an attribute.
 //
-// A constant is one of four things: bytes (numbers, row-major, in the element type), strings, a
-// reference into a blob file beside the program, or a reference to a tensor of the WeightStore.
+// A constant is one of four things: bytes (numbers, row-major, in the element type; or a rule that
+// makes them when they are asked for), strings, a reference into a blob file beside the program, or
+// a reference to a tensor of the WeightStore.
 // References are resolved when a program is compiled or evaluated, so a model's weights are never
 // copied into its IR.
 #pragma once
@@ -51,9 +52,14 @@ class Constant {
   static Constant int32s(std::span<const std::int64_t> values);  // tensor<int32, [N]>
   static Constant boolean(bool value);
   static Constant string(std::string value);
+  // 0 on and below the diagonal of the last two axes, `above` over it: a causal mask. Takes no
+  // memory until somebody asks for its bytes, which copies of the constant share.
+  static Constant upper_triangle(DType dtype, const Shape& shape, double above);
 
   const Type& type() const { return type_; }
-  bool has_bytes() const { return std::holds_alternative<Bytes>(value_); }
+  bool has_bytes() const {
+    return std::holds_alternative<Bytes>(value_) || std::holds_alternative<Rule>(value_);
+  }
   bool has_strings() const { return std::holds_alternative<Strings>(value_); }
   const BlobRef* blob() const { return std::get_if<BlobRef>(&value_); }
   const WeightRef* weight() const { return std::get_if<WeightRef>(&value_); }
@@ -64,11 +70,18 @@ class Constant {
   double number(std::size_t index = 0) const;
   std::vector<double> all_numbers() const;
 
+  // What is above the diagonal, if it was made as an upper_triangle; and whether memory holds its
+  // bytes by now.
+  std::optional<double> triangle() const;
+  bool is_in_memory() const;  // CHECKs triangle()
+
   bool operator==(const Constant& other) const;  // same type and same bits
 
  private:
+  class Triangle;
+  using Rule = std::shared_ptr<const Triangle>;
   Type type_;
-  std::variant<Bytes, Strings, BlobRef, WeightRef> value_;
+  std::variant<Bytes, Strings, BlobRef, WeightRef, Rule> value_;
 };
 
 // An attribute's value: a constant, or a list, tuple or dict of attribute values (buildInfo, shape

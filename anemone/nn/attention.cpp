@@ -60,13 +60,7 @@ mil::Value product(mil::Builder& b, mil::Value x, mil::Value y, Transposed trans
 
 // 0 where key <= query, kHidden after it.      [1, 1, query, key]
 mil::Value causal_mask(mil::Builder& b, std::int64_t seq, DType dtype) {
-  std::vector<double> mask(static_cast<std::size_t>(seq * seq), 0.0);
-  for (std::int64_t query = 0; query < seq; ++query) {
-    for (std::int64_t key = query + 1; key < seq; ++key) {
-      mask[static_cast<std::size_t>(query * seq + key)] = kHidden;
-    }
-  }
-  return b.constant(mil::Constant::numbers(dtype, {1, 1, seq, seq}, mask), "mask");
+  return b.constant(mil::Constant::upper_triangle(dtype, {1, 1, seq, seq}, kHidden), "mask");
 }
 
 mil::Value probabilities(mil::Builder& b, const ModelConfig& config, mil::Value q, mil::Value k) {

@@ -6,11 +6,11 @@
 #include <algorithm>
 #include <chrono>
 #include <map>
-#include <nlohmann/json.hpp>
 
 #include "anemone/base/cpu_features.h"
 #include "anemone/base/error.h"
 #include "anemone/base/random.h"
+#include "anemone/base/system_info.h"
 #include "anemone/compute/optimizer.h"
 #include "anemone/compute/peak.h"
 #include "anemone/engine/engines.h"
@@ -27,6 +27,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr int kWarmUpSteps = 2;
+constexpr std::int64_t kFewestSteps = 3;
 constexpr int kUpdates = 5;  // timed, for the optimizer and new weights
 constexpr double kLossScale = 65536;
 
@@ -62,7 +63,8 @@ void check(const Status& status) {
 
 class Bench {
  public:
-  Bench(const RunConfig& config, std::int64_t steps) : config_(config), steps_(steps) {
+  Bench(const RunConfig& config, const StepBenchOptions& options)
+      : config_(config), options_(options) {
     const int threads = static_cast<int>(config.engine.threads);
     engine_ = engine::make_engine(config.engine.name, engine_options(config.engine));
     engine::Engine& host = host_engine_of(*engine_, threads, host_engine_);
@@ -72,18 +74,19 @@ class Bench {
     nn::StepGraph graph = nn::model_step(config.model, result_.partition);
     parameters_ = std::make_unique<ParameterList>(graph);
     prepare_model(host);
-    RunnerOptions options;
-    options.compile = compile_options(config.engine);
-    runner_ = std::make_unique<StepRunner>(std::move(graph), *engine_, host, *parameters_, options,
-                                           *pool_);
+    RunnerOptions runner_options;
+    runner_options.compile = compile_options(config.engine);
+    runner_ = std::make_unique<StepRunner>(std::move(graph), *engine_, host, *parameters_,
+                                           runner_options, *pool_);
   }
 
   StepBench run() {
     measure_peak();
     measure_steps();
     measure_peak();
-    measure_updates();
+    if (options_.updates) measure_updates();
     describe();
+    weigh();
     return std::move(result_);
   }
 
@@ -111,7 +114,8 @@ class Bench {
   // What a virtual machine gets changes with the minutes: the peak is measured before and after the
   // steps, and the better one counts.
   void measure_peak() {
-    const compute::Peak peak = compute::measure_peak(*pool_);
+    const compute::Peak peak =
+        options_.peak != nullptr ? *options_.peak : compute::measure_peak(*pool_);
     const auto raise = [](double& best, double now) { best = std::max(best, now); };
     raise(result_.peak_tflops, usable_peak_flops(peak, config_.engine.precision) / 1e12);
     raise(result_.peak_fp32_tflops, peak.fp32_flops / 1e12);
@@ -119,11 +123,16 @@ class Bench {
     raise(result_.copy_gb_per_second, peak.copy_bytes_per_second / 1e9);
   }
 
+  bool is_over(Clock::time_point began) const {
+    return options_.most_seconds > 0 && milliseconds_since(began) >= 1e3 * options_.most_seconds;
+  }
+
   void measure_steps() {
     for (int i = 0; i < kWarmUpSteps; ++i) step();
     std::vector<double> steps;
     std::vector<std::vector<double>> parts(runner_->parts().size());
-    for (std::int64_t i = 0; i < steps_; ++i) {
+    const Clock::time_point began = Clock::now();
+    for (std::int64_t i = 0; i < options_.steps && !(i >= kFewestSteps && is_over(began)); ++i) {
       const Clock::time_point start = Clock::now();
       step();
       steps.push_back(milliseconds_since(start));
@@ -131,6 +140,7 @@ class Bench {
       for (std::size_t part = 0; part < parts.size(); ++part)
         parts[part].push_back(now[part].milliseconds);
     }
+    result_.steps = static_cast<std::int64_t>(steps.size());
     result_.ms_per_step = median(steps);
     result_.ms_per_step_best = quantile(steps, 0);
     result_.ms_per_step_p90 = quantile(steps, 0.9);
@@ -143,21 +153,43 @@ class Bench {
   }
 
   void measure_updates() {
-    std::vector<double> adam, weights;
+    std::vector<double> norms, adams, clears, weights;
     for (int i = 0; i < kUpdates; ++i) {
-      const Clock::time_point start = Clock::now();
+      Clock::time_point start = Clock::now();
+      const auto lap = [&start](std::vector<double>& times) {
+        times.push_back(milliseconds_since(start));
+        start = Clock::now();
+      };
       const AccumulatedGradient gradient = inspect_gradient(*pool_, *parameters_, 1, kLossScale);
+      lap(norms);
       apply_adam(*pool_, *parameters_, config_.train, gradient,
                  {1, kLossScale, config_.train.learning_rate, static_cast<std::uint64_t>(i) + 1});
+      lap(adams);
       compute::fill_zero(*pool_, parameters_->gradients());
-      adam.push_back(milliseconds_since(start));
+      lap(clears);
       double milliseconds = 0;
       check(runner_->update_weights(milliseconds));
       weights.push_back(milliseconds);
       step();
     }
-    result_.adam_ms = median(adam);
-    result_.update_weights_ms = median(weights);
+    BenchUpdate& update = result_.update;
+    update = {median(norms), median(adams), median(clears), median(weights)};
+    // Reads weights, gradient and two moments; writes all but the gradient.
+    const double bytes = 7.0 * sizeof(float) * static_cast<double>(parameters_->count());
+    update.adam_gb_per_second = bytes / (update.adam * 1e-3) / 1e9;
+    update.adam_share = update.adam_gb_per_second / result_.copy_gb_per_second;
+  }
+
+  // By what the parts of a step say themselves; the system's number beside it is of the whole
+  // process.
+  void weigh() {
+    const StepMemory step = runner_->memory();
+    BenchMemory& memory = result_.memory;
+    memory.parameters = parameters_->bytes();
+    memory.packed = step.constants;
+    memory.tensors = step.surfaces;
+    memory.beyond = step.scratch + step.host;
+    memory.resident = resident_memory_bytes();
   }
 
   void describe() {
@@ -167,7 +199,6 @@ class Bench {
     result_.cpu = cpu_model_name();
     result_.build = build_text();
     result_.threads = pool_->threads();
-    result_.steps = steps_;
     result_.flops = nn::step_flops(config_.model, /*causal=*/false);
     result_.model_flops = result_.flops.total();
     result_.executed_flops = runner_->executed_flops();
@@ -182,7 +213,7 @@ class Bench {
   }
 
   const RunConfig& config_;
-  std::int64_t steps_;
+  const StepBenchOptions& options_;
   StepBench result_;
   std::unique_ptr<engine::Engine> engine_, host_engine_;
   std::shared_ptr<compute::ThreadPool> pool_;
@@ -193,74 +224,9 @@ class Bench {
 
 }  // namespace
 
-StepBench bench_step(const RunConfig& config, std::int64_t steps) {
-  if (steps < 1) throw Error("no steps to time", "", "at least one");
-  return Bench(config, steps).run();
-}
-
-std::string to_text(const StepBench& b) {
-  std::string text = fmt::format("{:.2f} ms/step (median of {}; best {:.2f}, p90 {:.2f})\n",
-                                 b.ms_per_step, b.steps, b.ms_per_step_best, b.ms_per_step_p90);
-  text += fmt::format(
-      "{:.2f} GFLOP a step, {:.2f} executed: {:.3f} TFLOP/s, {:.1f} % of the {:.3f} measured here "
-      "(fp32 {:.3f}, bf16 {:.3f}; copy {:.1f} GB/s)\n",
-      b.model_flops / 1e9, b.executed_flops / 1e9, b.tflops, 100 * b.efficiency, b.peak_tflops,
-      b.peak_fp32_tflops, b.peak_bf16_tflops, b.copy_gb_per_second);
-  text += fmt::format("an update: adam {:.2f} ms, new weights {:.2f} ms; first compile {:.2f} ms\n",
-                      b.adam_ms, b.update_weights_ms, b.compile_ms);
-  if (b.tokens_per_second > 0)
-    text += fmt::format("{:.0f} tokens/s in steps alone\n", b.tokens_per_second);
-  text += fmt::format("{}, partition {}, {}, {} threads, {} on {}\n\n", b.engine, b.partition,
-                      b.precision, b.threads, b.isa, b.cpu);
-  std::size_t width = 18;  // of the names
-  for (const BenchPart& part : b.parts) width = std::max(width, part.name.size() + 2);
-  text += fmt::format("{:<{}}{:<8}{:>10}{:>10}{:>10}{:>10}\n", "part", width, "kind", "ms", "GFLOP",
-                      "TFLOP/s", "share");
-  for (const BenchPart& part : b.parts) {
-    const double tflops = part.milliseconds > 0 ? part.gflop / part.milliseconds : 0;
-    text += fmt::format("{:<{}}{:<8}{:>10.3f}{:>10.3f}{:>10.3f}{:>8.1f} %\n", part.name, width,
-                        part.kind, part.milliseconds, part.gflop, tflops, 100 * part.share);
-  }
-  return text;
-}
-
-std::string to_json(const StepBench& b) {
-  nlohmann::ordered_json json;
-  json["ms_per_step"] = b.ms_per_step;
-  json["ms_per_step_best"] = b.ms_per_step_best;
-  json["ms_per_step_p90"] = b.ms_per_step_p90;
-  json["steps"] = b.steps;
-  if (b.tokens_per_second > 0) json["tokens_per_second"] = b.tokens_per_second;
-  json["model_flops"] = b.model_flops;
-  json["executed_flops"] = b.executed_flops;
-  json["tflops"] = b.tflops;
-  json["peak_tflops"] = b.peak_tflops;
-  json["peak_fp32_tflops"] = b.peak_fp32_tflops;
-  json["peak_bf16_tflops"] = b.peak_bf16_tflops;
-  json["copy_gb_per_second"] = b.copy_gb_per_second;
-  json["efficiency"] = b.efficiency;
-  json["compile_ms"] = b.compile_ms;
-  json["update_weights_ms"] = b.update_weights_ms;
-  json["adam_ms"] = b.adam_ms;
-  json["flops"] = {{"forward", b.flops.forward},
-                   {"dx", b.flops.dx},
-                   {"dw", b.flops.dw},
-                   {"attention_backward", b.flops.attention_backward}};
-  json["engine"] = b.engine;
-  json["partition"] = b.partition;
-  json["precision"] = b.precision;
-  json["threads"] = b.threads;
-  json["isa"] = b.isa;
-  json["cpu"] = b.cpu;
-  json["build"] = b.build;
-  json["parts"] = nlohmann::ordered_json::array();
-  for (const BenchPart& part : b.parts)
-    json["parts"].push_back({{"name", part.name},
-                             {"kind", part.kind},
-                             {"ms", part.milliseconds},
-                             {"gflop", part.gflop},
-                             {"share", part.share}});
-  return json.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+StepBench bench_step(const RunConfig& config, const StepBenchOptions& options) {
+  if (options.steps < 1) throw Error("no steps to time", "", "at least one");
+  return Bench(config, options).run();
 }
 
 }  // namespace anemone::train

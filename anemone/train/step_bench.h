@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "anemone/compute/peak.h"
 #include "anemone/nn/layer.h"
 #include "anemone/train/metrics.h"
 #include "anemone/train/run_config.h"
@@ -16,6 +17,25 @@ struct BenchPart {
   double milliseconds = 0;  // median
   double gflop = 0;         // of matrix products, as usually counted
   double share = 0;         // of the step
+};
+
+// Bytes.
+struct BenchMemory {
+  std::size_t parameters = 0;  // master weights, gradients and both moments
+  std::size_t packed = 0;    // weights in the engine's form: for the forward and the backward pass
+  std::size_t tensors = 0;   // between programs: activations and what flows back
+  std::size_t beyond = 0;    // everything else: values inside of programs, workspaces of products
+  std::size_t resident = 0;  // of the process when the steps were done, itself included
+};
+
+// An update of all parameters, milliseconds.
+struct BenchUpdate {
+  double norm = 0;     // of the gradient, and whether it is finite
+  double adam = 0;     // Adam alone
+  double clear = 0;    // the gradient to zero
+  double weights = 0;  // new weights for every program
+  // What Adam reads and writes, each once: weights, gradient and moments, against a copy's.
+  double adam_gb_per_second = 0, adam_share = 0;
 };
 
 struct StepBench {
@@ -32,14 +52,23 @@ struct StepBench {
   double peak_fp32_tflops = 0, peak_bf16_tflops = 0;
   double copy_gb_per_second = 0;
   double efficiency = 0;  // tflops / peak_tflops
-  double compile_ms = 0, update_weights_ms = 0, adam_ms = 0;
+  double compile_ms = 0;
+  BenchUpdate update;
+  BenchMemory memory;
   nn::StepFlops flops;
   std::vector<BenchPart> parts;
   std::string explain;
 };
 
-// After two steps that are not counted, times `steps` of them.
-StepBench bench_step(const RunConfig& config, std::int64_t steps);
+struct StepBenchOptions {
+  std::int64_t steps = 20;
+  double most_seconds = 0;              // of timed steps, three at least; 0 = no limit
+  bool updates = true;                  // time them too
+  const compute::Peak* peak = nullptr;  // instead of measuring it
+};
+
+// After two steps that are not counted, times as many as the options say.
+StepBench bench_step(const RunConfig& config, const StepBenchOptions& options);
 
 std::string to_text(const StepBench& bench);
 std::string to_json(const StepBench& bench);

@@ -59,5 +59,18 @@ TEST(BenchCommand, TimesALanguageModel) {
   EXPECT_GT(json.at("model_flops").get<double>() / 1e9, classifier);
 }
 
+TEST(BenchCommand, WeighsAStepAndItsUpdate) {
+  const nlohmann::json json = bench({});
+  const auto& bytes = json.at("bytes");
+  std::uint64_t sum = 0;
+  for (const char* part : {"parameters", "packed", "tensors", "beyond"}) {
+    EXPECT_GT(bytes.at(part), 0) << part;
+    sum += bytes.at(part).get<std::uint64_t>();
+  }
+  EXPECT_GT(bytes.at("resident"), sum / 2);  // memory that was never touched is not resident
+  EXPECT_GT(json.at("adam_gb_per_second"), 0);
+  EXPECT_GT(json.at("gradient_norm_ms"), 0);
+}
+
 }  // namespace
 }  // namespace anemone

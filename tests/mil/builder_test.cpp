@@ -100,6 +100,23 @@ TEST(Types, AreSpelledAsInTheText) {
   EXPECT_EQ((TypeSet{DType::fp16}).to_string(), "fp16");
 }
 
+TEST(Constants, ATriangleMakesItsBytesWhenAsked) {
+  const Constant triangle = Constant::upper_triangle(DType::fp16, {2, 2, 3}, -5);
+  const Constant copy = triangle;
+  const std::vector<double> values = {0, -5, -5, 0, 0, -5, 0, -5, -5, 0, 0, -5};
+  EXPECT_EQ(triangle, Constant::upper_triangle(DType::fp16, {2, 2, 3}, -5));
+  EXPECT_FALSE(triangle == Constant::upper_triangle(DType::fp16, {2, 2, 3}, -6));
+  EXPECT_FALSE(triangle == Constant::upper_triangle(DType::fp32, {2, 2, 3}, -5));
+  EXPECT_FALSE(triangle.is_in_memory());
+  EXPECT_EQ(triangle.triangle(), -5);
+  EXPECT_EQ(triangle, Constant::numbers(DType::fp16, {2, 2, 3}, values));
+  EXPECT_EQ(Constant::numbers(DType::fp16, {2, 2, 3}, values), triangle);
+  EXPECT_TRUE(copy.is_in_memory());
+  EXPECT_EQ(copy.all_numbers(), values);
+  EXPECT_EQ(copy.number(1), -5);
+  EXPECT_FALSE(Constant::scalar(DType::fp16, 1).triangle().has_value());
+}
+
 TEST(Constants, CompareByBits) {
   EXPECT_EQ(Constant::scalar(DType::fp16, 0.1), Constant::scalar(DType::fp16, 0.09998));
   EXPECT_FALSE(Constant::scalar(DType::fp32, 0.0) == Constant::scalar(DType::fp32, -0.0));

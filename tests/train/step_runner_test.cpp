@@ -114,6 +114,41 @@ struct Step {
 const std::vector<std::string> kLanguageModel = {"model.vocab=11", "model.rope=pairs",
                                                  "model.layers=2"};
 
+// Masks: how many there are, and how many of them take memory.
+struct Masks {
+  explicit Masks(const nn::StepGraph& graph) {
+    for (const nn::Kernel& kernel : graph.kernels)
+      for (const mil::Operation& op : kernel.program.main().ops) {
+        if (op.constant == nullptr || !op.constant->triangle()) continue;
+        ++all;
+        in_memory += op.constant->is_in_memory() ? 1 : 0;
+      }
+  }
+  int all = 0, in_memory = 0;
+};
+
+// The cpu engine knows a causal mask without its numbers: they are never made.
+TEST(StepRunner, CausalMasksTakeNoMemory) {
+  for (const char* partition : {"merged", "six", "dynamic"}) {
+    for (const bool on_cpu : {true, false}) {
+      const auto engine = engine::make_engine(on_cpu ? "cpu" : "reference", {1});
+      const train::RunConfig config = tiny_config({"data.source=original"});
+      const nn::StepGraph graph = nn::model_step(config.model, partition);
+      train::ParameterList parameters(graph);
+      train::initialize_original(parameters, 42);
+      train::Sample sample;
+      train::make_data_source(config, *engine)->training(0, sample);
+      train::StepRunner runner(graph, *engine, *engine, parameters, {});
+      ASSERT_TRUE(runner.run(sample, 1).status.ok());
+      double milliseconds = 0;
+      ASSERT_TRUE(runner.update_weights(milliseconds).ok());
+      const Masks masks(graph);
+      EXPECT_GT(masks.all, 0);
+      EXPECT_EQ(masks.in_memory, on_cpu ? 0 : masks.all) << partition;
+    }
+  }
+}
+
 TEST(StepRunner, AllocatesNothingAfterTheFirstStep) {
   for (const bool on_host : {true, false}) {
     for (const auto& model : {std::vector<std::string>(), kLanguageModel}) {

@@ -15,6 +15,11 @@ namespace {
 constexpr std::size_t kFreeBytes = std::size_t{1} << 24;
 constexpr std::int64_t kMaxWork = std::int64_t{1} << 28;  // additions in one operation
 
+// Asked of the type, so that the numbers of a rule (Constant::upper_triangle) are not made for it.
+std::size_t bytes_of(const Type& type) {
+  return static_cast<std::size_t>(type.shape.elements()) * dtype_size(type.dtype);
+}
+
 class Folder {
  public:
   explicit Folder(Function& function) : function_(function), is_output_(function.values.size()) {
@@ -23,7 +28,7 @@ class Folder {
     budget_ = kFreeBytes;
     for (const Operation& op : function.ops) {
       if (op.kind == OpKind::const_ && op.constant->has_bytes())
-        budget_ += op.constant->bytes().size();
+        budget_ += bytes_of(op.constant->type());
     }
   }
 
