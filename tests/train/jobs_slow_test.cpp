@@ -3,6 +3,9 @@
 
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "tests/support/shared.h"
 #include "tests/train/run_case.h"
@@ -54,6 +57,29 @@ TEST(DefaultJob, PartialUpdatesAndAccumulationGiveTheSameSequence) {
   const std::vector<double> losses = run.losses();
   for (std::size_t step = 0; step < 10; ++step)
     EXPECT_NEAR(losses[step], kLosses[step / 3], 1e-3 * kLosses[step / 3]) << step;
+}
+
+std::vector<double> losses_of_updates(const std::string& precision, int updates) {
+  RunCase run;
+  run.options.config = shipped(
+      "layer.toml", {"train.accumulate=1", "train.checkpoint_steps=0",
+                     "train.steps=" + std::to_string(updates), "engine.precision=" + precision});
+  EXPECT_EQ(run.run().outcome, Outcome::finished);
+  return run.losses();
+}
+
+// 20 updates, in which the loss falls to a fortieth: rounded operands take the same course.
+TEST(DefaultJob, LossCurvesOfAllPrecisionsAreOne) {
+  constexpr int kUpdates = 20;
+  const std::vector<double> exact = losses_of_updates("fp32", kUpdates);
+  ASSERT_EQ(exact.size(), std::size_t{kUpdates});
+  EXPECT_LT(exact.back(), exact.front() / 10);
+  for (const auto& [precision, tolerance] : {std::pair("fp16", 1e-3), std::pair("bf16", 5e-3)}) {
+    const std::vector<double> losses = losses_of_updates(precision, kUpdates);
+    ASSERT_EQ(losses.size(), exact.size());
+    for (std::size_t i = 0; i < losses.size(); ++i)
+      EXPECT_NEAR(losses[i], exact[i], tolerance * exact[i]) << precision << ", update " << i;
+  }
 }
 
 TEST(Teacher, TrainingAndValidationLossFallByMoreThanHalf) {
