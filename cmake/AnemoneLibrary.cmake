@@ -22,8 +22,8 @@ target_link_libraries(anemone_lib
 add_executable(anemone ${ANEMONE_PROGRAM_SOURCES})
 target_link_libraries(anemone PRIVATE anemone_lib anemone_options CLI11::CLI11 nlohmann_json::nlohmann_json)
 set_target_properties(anemone PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
-# CLI11 is a large header that sanitizers make slow to optimize, and nothing here is worth optimizing.
-target_compile_options(anemone PRIVATE $<$<CONFIG:Debug>:-O0>)
+# CLI11 is a large header that is slow to optimize, with sanitizers most of all, and nothing here is worth it.
+target_compile_options(anemone PRIVATE $<IF:$<CONFIG:Debug>,-O0,-O1>)
 
 anemone_precompile(anemone_lib)
 anemone_precompile(anemone <CLI/CLI.hpp>)
