@@ -91,6 +91,12 @@ class Binding {
   virtual Status run() = 0;  // blocks until the outputs are written
 };
 
+// A weight in an engine's own form.
+struct PackedWeight {
+  std::string name;  // in the WeightStore
+  std::size_t bytes = 0;
+};
+
 class Executable {
  public:
   virtual ~Executable() = default;
@@ -127,6 +133,8 @@ class Executable {
   virtual std::size_t constant_bytes() const {
     return 0;
   }  // weights and constants in the engine's own form
+  // Of these, the weights arranged for products: one entry per form of each.
+  virtual std::vector<PackedWeight> packed_weights() const { return {}; }
 
  protected:
   std::vector<Port> inputs_, outputs_;

@@ -186,9 +186,10 @@ class Bench {
     const StepMemory step = runner_->memory();
     BenchMemory& memory = result_.memory;
     memory.parameters = parameters_->bytes();
-    memory.packed = step.constants;
+    memory.packed = step.one_form;
+    memory.forms = step.constants - step.one_form;
     memory.tensors = step.surfaces;
-    memory.beyond = step.scratch + step.host;
+    memory.beyond = memory.forms + step.scratch + step.host;
     memory.resident = resident_memory_bytes();
   }
 

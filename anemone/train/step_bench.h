@@ -22,10 +22,11 @@ struct BenchPart {
 // Bytes.
 struct BenchMemory {
   std::size_t parameters = 0;  // master weights, gradients and both moments
-  std::size_t packed = 0;    // weights in the engine's form: for the forward and the backward pass
-  std::size_t tensors = 0;   // between programs: activations and what flows back
-  std::size_t beyond = 0;    // everything else: values inside of programs, workspaces of products
-  std::size_t resident = 0;  // of the process when the steps were done, itself included
+  std::size_t packed = 0;      // weights in the engine's form, one of each
+  std::size_t forms = 0;       // further forms of the same weights, and other constants
+  std::size_t tensors = 0;     // between programs: activations and what flows back
+  std::size_t beyond = 0;      // all the rest, with `forms`: values inside of programs, workspaces
+  std::size_t resident = 0;    // of the process when the steps were done, itself included
 };
 
 // An update of all parameters, milliseconds.

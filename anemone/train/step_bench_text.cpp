@@ -21,10 +21,10 @@ std::string update_text(const BenchUpdate& u) {
 
 std::string memory_text(const BenchMemory& m) {
   return fmt::format(
-      "memory: parameters, gradients and moments {:.1f} MB, packed weights {:.1f}, tensors {:.1f}, "
-      "beyond these {:.1f}; resident {:.1f}\n",
+      "memory: parameters, gradients and moments {:.1f} MB, weights packed once {:.1f}, tensors "
+      "{:.1f}, beyond these {:.1f} ({:.1f} of it further forms of weights); resident {:.1f}\n",
       megabytes(m.parameters), megabytes(m.packed), megabytes(m.tensors), megabytes(m.beyond),
-      megabytes(m.resident));
+      megabytes(m.forms), megabytes(m.resident));
 }
 
 }  // namespace
@@ -77,11 +77,9 @@ std::string to_json(const StepBench& b) {
   json["adam_share_of_copy"] = b.update.adam_share;
   json["gradient_norm_ms"] = b.update.norm;
   json["gradient_clear_ms"] = b.update.clear;
-  json["bytes"] = {{"parameters", b.memory.parameters},
-                   {"packed", b.memory.packed},
-                   {"tensors", b.memory.tensors},
-                   {"beyond", b.memory.beyond},
-                   {"resident", b.memory.resident}};
+  json["bytes"] = {{"parameters", b.memory.parameters}, {"packed", b.memory.packed},
+                   {"further_forms", b.memory.forms},   {"tensors", b.memory.tensors},
+                   {"beyond", b.memory.beyond},         {"resident", b.memory.resident}};
   json["flops"] = {{"forward", b.flops.forward},
                    {"dx", b.flops.dx},
                    {"dw", b.flops.dw},

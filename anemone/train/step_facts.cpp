@@ -1,7 +1,10 @@
 // What is known of a step and of its last run: plans, times, tensors, the first non-finite number.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
+#include <map>
+#include <string>
 
 #include "anemone/base/error.h"
 #include "anemone/train/step_runner_impl.h"
@@ -78,10 +81,16 @@ double StepRunner::Impl::executed_flops() const {
 
 StepMemory StepRunner::Impl::memory() const {
   StepMemory memory;
+  std::map<std::string, std::size_t> largest;  // form of each weight
   for (const auto& executable : executables_) {
     memory.constants += executable->constant_bytes();
     memory.scratch += executable->scratch_bytes();
+    for (const engine::PackedWeight& weight : executable->packed_weights()) {
+      std::size_t& bytes = largest[weight.name];
+      bytes = std::max(bytes, weight.bytes);
+    }
   }
+  for (const auto& [name, bytes] : largest) memory.one_form += bytes;
   memory.surfaces = plan_.bytes();
   memory.host = work_->workspace_bytes() + scratch_.size() * sizeof(float);
   return memory;

@@ -199,6 +199,7 @@ StepMemory StepTeam::memory() const {
   for (const auto& runner : runners_) {
     const StepMemory memory = runner->memory();
     sum.constants += memory.constants;
+    sum.one_form += memory.one_form;
     sum.scratch += memory.scratch;
     sum.surfaces += memory.surfaces;
     sum.host += memory.host;

@@ -90,8 +90,8 @@ SweepPoint measure(const RunConfig& config, const SweepSize& size, const compute
     point.gflop = bench.executed_flops / 1e9;
     point.share = bench.efficiency;
     point.tensors = bench.memory.tensors;
-    point.beyond = bench.memory.beyond;
-    point.packed = bench.memory.packed;
+    point.beyond = bench.memory.beyond - bench.memory.forms;
+    point.packed = bench.memory.packed + bench.memory.forms;
   } catch (const Error& error) {  // of memory, most likely
     point.skipped = error.what();
   }

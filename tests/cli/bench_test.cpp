@@ -63,7 +63,7 @@ TEST(BenchCommand, WeighsAStepAndItsUpdate) {
   const nlohmann::json json = bench({});
   const auto& bytes = json.at("bytes");
   std::uint64_t sum = 0;
-  for (const char* part : {"parameters", "packed", "tensors", "beyond"}) {
+  for (const char* part : {"parameters", "packed", "further_forms", "tensors", "beyond"}) {
     EXPECT_GT(bytes.at(part), 0) << part;
     sum += bytes.at(part).get<std::uint64_t>();
   }

@@ -100,6 +100,13 @@ TEST(StepMemory, OfTheLayerIsSmall) {
     const StepMemory memory = layer_memory(512, precision);
     EXPECT_LE(memory.scratch + memory.host, 24'000'000U) << precision;
     EXPECT_GT(memory.scratch + memory.host, 0U);
+    // Every weight has a form for the forward pass and one for the backward pass, of 16 bits at
+    // least.
+    const nn::ModelConfig model = layer().model;
+    const std::int64_t weights = 4 * model.dim * model.dim + 3 * model.dim * model.hidden;
+    EXPECT_GE(memory.one_form, static_cast<std::size_t>(2 * weights)) << precision;
+    EXPECT_GE(memory.constants, 2 * memory.one_form - memory.one_form / 50) << precision;
+    EXPECT_LE(memory.constants, 2 * memory.one_form + memory.one_form / 50) << precision;
   }
 }
 

@@ -156,6 +156,17 @@ std::size_t Constants::packed_bytes() const {
   return bytes;
 }
 
+std::vector<engine::PackedWeight> Constants::packed_weights() const {
+  std::vector<engine::PackedWeight> weights;
+  const auto add = [&](const auto& form) {
+    if (const mil::WeightRef* weight = constant(form->source.value).weight())
+      weights.push_back({weight->name, form->matrix.bytes()});
+  };
+  for (const auto& packed : packed_) add(packed);
+  for (const auto& lanes : lanes_) add(lanes);
+  return weights;
+}
+
 std::size_t Constants::bytes() const {
   std::size_t bytes = packed_bytes();
   for (const auto& plain : plain_) bytes += plain->memory.size();

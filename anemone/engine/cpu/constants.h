@@ -13,6 +13,7 @@
 #include "anemone/compute/gemv.h"
 #include "anemone/compute/thread_pool.h"
 #include "anemone/engine/cpu/layout.h"
+#include "anemone/engine/engine.h"
 #include "anemone/mil/constant_source.h"
 #include "anemone/mil/ir.h"
 
@@ -48,6 +49,7 @@ class Constants {
 
   std::size_t bytes() const;  // of all forms
   std::size_t packed_bytes() const;
+  std::vector<engine::PackedWeight> packed_weights() const;
 
  private:
   struct Plain {

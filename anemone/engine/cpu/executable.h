@@ -31,6 +31,9 @@ class Executable final : public engine::Executable {
   double executed_flops() const override;
   std::size_t scratch_bytes() const override { return program_.scratch.bytes; }
   std::size_t constant_bytes() const override { return constants_.bytes(); }
+  std::vector<engine::PackedWeight> packed_weights() const override {
+    return constants_.packed_weights();
+  }
 
  private:
   friend class Binding;
