@@ -3,6 +3,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -24,6 +25,7 @@
 #include "anemone/train/evaluation.h"
 #include "anemone/train/run_config.h"
 #include "anemone/train/takes_programs.h"
+#include "anemone/train/text_cache.h"
 #include "anemone/train/trainer.h"
 
 namespace anemone::cli {
@@ -31,22 +33,33 @@ namespace {
 
 struct Flags {
   std::string model, data, ids, tokenizer;
+  std::vector<std::string> text;
   train::EngineConfig engine;
   bool json = false;
 };
 
-// The tokens to predict, from files of token ids or from a text of numbers.
+// The tokens to predict, from files of token ids, from a text of numbers, or from text that the
+// model's tokenizer takes.
 class Tokens {
  public:
   // Finds the files, before the model is loaded.
   explicit Tokens(const Flags& flags) {
-    if (flags.data.empty()) {
+    if (!flags.text.empty()) {
+      where_ = flags.text.front();
+      for (const std::string& path : flags.text)
+        if (!std::filesystem::exists(path))
+          throw UsageError("there is no such file", path, "--text FILE");
+    } else if (flags.data.empty()) {
       where_ = flags.ids;
       text_ = std::make_unique<InputText>(flags.ids);
     } else {
       where_ = flags.data;
       files_ = text::expand_patterns(train::split_patterns(flags.data));
     }
+  }
+  // Token ids of the text, kept as those of a training text are.
+  void encode(const std::vector<std::string>& text, const std::string& tokenizer) {
+    files_ = {train::cache_text(text, tokenizer, train::cache_folder()).tokens};
   }
   // Throws Error for ids that are not below the vocabulary, and too few of them.
   void load(std::int64_t vocabulary) {
@@ -170,15 +183,17 @@ train::MeanLoss evaluate(const Flags& flags, train::LoadedModel& model, const To
 }
 
 int run(const Flags& flags) {
-  if (flags.data.empty() == flags.ids.empty())
-    throw UsageError("what to predict is not clear", "--data", "either --data FILES or --ids FILE");
+  if (int{!flags.text.empty()} + int{!flags.data.empty()} + int{!flags.ids.empty()} != 1)
+    throw UsageError("what to predict is not clear", "--text",
+                     "one of --text FILE, --data FILES and --ids FILE");
   Tokens tokens(flags);
   train::LoadedModel model = train::load_model(flags.model);
-  tokens.load(model.config.vocab);
   const model::TokenizerWish wish = wish_of(flags, model);
+  model::FoundTokenizer tokenizer;  // of ids only where the user names one
+  if (!flags.tokenizer.empty() || !flags.text.empty()) tokenizer = model::find_tokenizer(wish);
+  if (!flags.text.empty()) tokens.encode(flags.text, tokenizer.name);
+  tokens.load(model.config.vocab);
   check_vocabulary(wish, tokens);
-  model::FoundTokenizer tokenizer;  // only where the user names one
-  if (!flags.tokenizer.empty()) tokenizer = model::find_tokenizer(wish);
   const train::MeanLoss loss = evaluate(flags, model, tokens);
   const double nll = loss.mean();
   if (!std::isfinite(nll))
@@ -215,13 +230,17 @@ Run setup(CLI::App& app) {
                  "A llama2.c .bin file, a Hugging Face folder, a run folder or a checkpoint")
       ->required()
       ->type_name("MODEL");
-  app.add_option("--data,-d", flags->data, "Files of token ids; patterns, separated by commas")
+  app.add_option("--text", flags->text,
+                 "Text: files and folders, made into token ids by the model's own tokenizer")
+      ->type_name("FILE");
+  app.add_option("--data,-d", flags->data, "Or files of token ids; patterns, separated by commas")
       ->type_name("FILES");
   app.add_option("--ids", flags->ids,
                  "Or a text of token ids separated by white space, - for standard input")
       ->type_name("FILE");
   app.add_option("--tokenizer", flags->tokenizer,
-                 "What the ids came from, for bits a byte: bytes, or a tokenizer.bin")
+                 "Of --text (default: the model's), or what ids came from, for bits a byte: bytes, "
+                 "or a tokenizer.bin")
       ->type_name("bytes|FILE");
   app.add_option("--precision", flags->engine.precision, "fp16, bf16 (products) or fp32")
       ->check(CLI::IsMember({"fp16", "bf16", "fp32"}))
@@ -239,11 +258,13 @@ Run setup(CLI::App& app) {
 }  // namespace
 
 const Command eval_command = {
-    "eval", "Say how well a model predicts given tokens",
+    "eval", "Say how well a model predicts a text, or given tokens",
+    "  anemone eval --model runs/tiny --text another-book.txt\n"
     "  anemone eval --model stories15M.bin --ids story.ids --precision fp32\n"
     "  anemone eval --model runs/shakespeare --data held_out.tokens --tokenizer bytes --json\n"
     "\n"
-    "Tokens are predicted from those before them. --data is cut into windows of the model's length "
+    "Tokens are predicted from those before them. --text and --data are cut into windows of the "
+    "model's length "
     "that share their\n"
     "ends, as in training: all tokens but the first are predicted. --ids is one sequence as it "
     "stands, with the token\n"

@@ -20,9 +20,6 @@ void check_vocabulary(const RunConfig& config) {
               "model.vocab", fmt::format("{}", tokenizer->vocabulary()));
 }
 
-// What stands in place of a cache that the environment does not name.
-std::filesystem::path own_cache() { return std::filesystem::temp_directory_path() / "anemone"; }
-
 }  // namespace
 
 std::unique_ptr<DataSource> make_text_source(const RunConfig& config, engine::Engine&,
@@ -31,8 +28,7 @@ std::unique_ptr<DataSource> make_text_source(const RunConfig& config, engine::En
     throw Error("data.path is empty", "", "text files and folders, separated by commas");
   check_vocabulary(config);
   const auto cached = [&](const std::string& paths) {
-    return cache_text(split_patterns(paths), config.data.tokenizer, cache_folder(own_cache()),
-                      poll);
+    return cache_text(split_patterns(paths), config.data.tokenizer, cache_folder(), poll);
   };
   const CachedText training = cached(config.data.path);
   TokenFiles files;

@@ -48,7 +48,7 @@ void make_folder(const fs::path& folder) {
 
 }  // namespace
 
-fs::path cache_folder(const fs::path& otherwise) {
+fs::path cache_folder() {
   const auto variable = [](const char* name) {
     const char* value = std::getenv(name);
     return fs::path(value == nullptr ? "" : value);
@@ -56,7 +56,7 @@ fs::path cache_folder(const fs::path& otherwise) {
   if (const fs::path cache = variable("XDG_CACHE_HOME"); cache.is_absolute())
     return cache / "anemone";
   if (const fs::path home = variable("HOME"); home.is_absolute()) return home / ".cache/anemone";
-  return otherwise;
+  return fs::temp_directory_path() / "anemone";
 }
 
 CachedText cache_text(std::span<const std::string> files_and_folders, const std::string& tokenizer,

@@ -18,8 +18,9 @@ struct CachedText {
   std::string replaced;  // why the one that was there could not be used; empty = none, or it was
 };
 
-// $XDG_CACHE_HOME/anemone, ~/.cache/anemone, or `otherwise` where neither variable names a place.
-std::filesystem::path cache_folder(const std::filesystem::path& otherwise);
+// $XDG_CACHE_HOME/anemone, ~/.cache/anemone, or a folder for temporary files where neither variable
+// names a place.
+std::filesystem::path cache_folder();
 
 // Files and folders of text, one behind the other. The cache file appears whole or not at all, and
 // a damaged one is made anew. Throws Error for text that cannot be read, or is empty, and for a

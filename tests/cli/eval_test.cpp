@@ -147,9 +147,10 @@ TEST_F(EvalCommand, AgreesWithTheValidationOfARun) {
 TEST_F(EvalCommand, WrongCommandLinesAreToldWhy) {
   const std::string ids = put("ids.txt", "1 2 3\n");
   expect_refused({"--ids", ids}, 2, "--model");
-  expect_refused({"--model", "x"}, 2, "either --data FILES or --ids FILE");
+  expect_refused({"--model", "x"}, 2, "one of --text FILE, --data FILES and --ids FILE");
   expect_refused({"--model", path("none").string(), "--ids", ids}, 1, "none");
   // Before the model is read.
+  expect_refused({"--model", "x", "--text", path("no.txt").string()}, 2, "no.txt");
   expect_refused({"--model", "x", "--ids", ids, "--engine", "gpu"}, 2, "--engine: no engine 'gpu'");
   expect_refused({"--model", "x", "--ids", path("no.ids").string()}, 1, "no.ids");
   expect_refused({"--model", "x", "--data", path("no.tokens").string()}, 1, "no.tokens");
