@@ -8,8 +8,11 @@
 #include <string_view>
 
 #include "anemone/cli/command.h"
+#include "anemone/cli/model_argument.h"
+#include "anemone/model/find_tokenizer.h"
 #include "anemone/text/tokenizer.h"
 #include "anemone/train/builtin_config.h"
+#include "anemone/train/initial_weights.h"
 
 namespace anemone::cli {
 namespace {
@@ -50,6 +53,15 @@ bool is_switch(std::string_view flag) {
                      [&](const Flag& known) { return known.flag == flag; });
 }
 
+// A string's, in TOML's syntax.
+train::ConfigOverride assignment(std::string_view key, const std::string& value,
+                                 const std::string& origin) {
+  std::string quoted;
+  for (const char c : value)
+    quoted += c == '"' || c == '\\' ? std::string{'\\', c} : std::string(1, c);
+  return {fmt::format("{}=\"{}\"", key, quoted), origin};
+}
+
 }  // namespace
 
 void ConfigFlags::declare(CLI::App& app, const std::vector<std::string>& names) {
@@ -71,7 +83,7 @@ void ConfigFlags::declare(CLI::App& app, const std::vector<std::string>& names) 
       ->allow_extra_args(false);
 }
 
-void ConfigFlags::declare_text(CLI::App& app) {
+void ConfigFlags::declare_training(CLI::App& app) {
   app.add_option("--text", text_,
                  "Train on this text: files, folders (all files below them); token ids are cached. "
                  "Without --config: the built-in config, configs/tiny.toml")
@@ -79,21 +91,40 @@ void ConfigFlags::declare_text(CLI::App& app) {
   app.add_option("--tokenizer", tokenizer_,
                  "Of the text: bytes (default), or a vocabulary in llama2.c's tokenizer.bin format")
       ->type_name("bytes|FILE");
+  app.add_option("--init", init_,
+                 "Weights to begin with: a trained model (a run folder, a checkpoint, a llama2.c "
+                 ".bin file, a Hugging Face folder) or a safetensors file. Without --config, the "
+                 "model's shape and tokenizer are taken, too")
+      ->type_name("MODEL");
 }
 
 std::string ConfigFlags::name() const {
   return path_.empty() ? train::kBuiltinConfigName : std::filesystem::path(path_).stem().string();
 }
 
+// A config of one's own, or a run's, says what the model is.
+bool ConfigFlags::takes_shape_of_init() const {
+  return path_.empty() && run_.empty() && !init_.empty() && train::is_whole_model(init_);
+}
+
+void ConfigFlags::add_model(std::vector<train::ConfigOverride>& overrides) const {
+  const model::ModelFile file = read_model_argument(init_);
+  const std::string origin = "--init " + init_;
+  for (const train::ConfigKey& key : train::config_keys({.model = file.config})) {
+    if (key.name.rfind("model.", 0) == 0)
+      overrides.push_back({fmt::format("{}={}", key.name, key.value), origin});
+  }
+  const model::FoundTokenizer found =
+      model::find_tokenizer({init_, file.config.vocab, file.tokenizer, tokenizer_});
+  overrides.push_back(assignment("data.tokenizer", found.name, origin));
+}
+
 // Text brings its own source, and its tokenizer the size of the vocabulary.
 void ConfigFlags::add_text(std::vector<train::ConfigOverride>& overrides) const {
   const auto set = [&](std::string_view key, const std::string& value, const std::string& origin) {
-    std::string quoted;
-    for (const char c : value)
-      quoted += c == '"' || c == '\\' ? std::string{'\\', c} : std::string(1, c);
-    overrides.push_back({fmt::format("{}=\"{}\"", key, quoted), origin});
+    overrides.push_back(assignment(key, value, origin));
   };
-  if (!tokenizer_.empty()) {
+  if (!tokenizer_.empty() && !takes_shape_of_init()) {
     const auto tokenizer = text::load_tokenizer(tokenizer_);
     set("data.tokenizer", tokenizer_, "--tokenizer " + tokenizer_);
     overrides.push_back(
@@ -115,6 +146,7 @@ void ConfigFlags::add_text(std::vector<train::ConfigOverride>& overrides) const 
 
 train::RunConfig ConfigFlags::load() const {
   std::vector<train::ConfigOverride> overrides;
+  if (takes_shape_of_init()) add_model(overrides);
   add_text(overrides);
   for (const std::string& set : sets_) overrides.push_back({set, "--set " + set});
   const auto add = [&](const Flag& flag) {
@@ -126,9 +158,9 @@ train::RunConfig ConfigFlags::load() const {
   for (const Flag& flag : kFlags) add(flag);
   for (const Flag& flag : kSwitches) add(flag);
   try {
-    if (path_.empty())
+    if (path_.empty() && run_.empty())
       return train::parse_run_config(train::builtin_config(), "the built-in config", overrides);
-    return train::load_run_config(path_, overrides);
+    return train::load_run_config(path_.empty() ? run_ : path_, overrides);
   } catch (const train::OverrideError& error) {
     throw UsageError(error.problem(), error.where(), error.expected());
   }

@@ -18,6 +18,7 @@
 #include "anemone/cli/command.h"
 #include "anemone/cli/config_flags.h"
 #include "anemone/cli/progress.h"
+#include "anemone/train/run_directory.h"
 #include "anemone/train/run_plan.h"
 #include "anemone/train/trainer.h"
 
@@ -34,7 +35,7 @@ void refuse_empty(const CLI::Option* option, const std::string& value) {
 
 struct TrainFlags {
   ConfigFlags config;
-  std::string out, init;
+  std::string out;
   bool resume = false, print_config = false, dry_run = false, json = false;
   double continued = -1;  // seconds spent by the processes before this one; < 0: there were none
 };
@@ -76,9 +77,10 @@ bool holds_run(const fs::path& folder) {
   return fs::exists(folder / "metrics.jsonl") || fs::exists(folder / "checkpoints");
 }
 
-// runs/NAME, or runs/NAME-2 … : the last one that is there to resume, the first free one for a new
-// run.
-fs::path default_out(const TrainFlags& flags) {
+// What is given; else runs/NAME, or runs/NAME-2 … : the last one that is there to resume, the first
+// free one for a new run.
+fs::path out_folder(const TrainFlags& flags) {
+  if (!flags.out.empty()) return flags.out;
   const fs::path base = fs::path("runs") / flags.config.name();
   int number = 1;
   while (holds_run(numbered(base, number))) ++number;
@@ -183,20 +185,21 @@ int print_plan(const TrainFlags& flags, train::TrainerOptions& options) {
 }
 
 int run(TrainFlags& flags) {
-  if (!flags.config.given() && flags.resume && !flags.out.empty())
-    flags.config.set_path((fs::path(flags.out) / "config.toml").string());
-  if (!flags.config.given())
+  const bool names_run = flags.resume && !flags.out.empty();
+  if (!flags.config.given() && !names_run)
     throw UsageError("nothing to train is given", "--config",
                      "a TOML file; or --text FILE, for a small language model");
   train::TrainerOptions options;
+  options.out = out_folder(flags);
+  const fs::path saved = options.out / train::kRunConfigFile;
+  if (flags.resume && (!flags.config.given() || fs::exists(saved))) flags.config.set_run(saved);
   options.config = flags.config.load();
   if (flags.print_config) {
     fmt::print("{}", train::to_toml(options.config));
     return kExitOk;
   }
   const auto started = std::chrono::steady_clock::now();
-  options.out = flags.out.empty() ? default_out(flags) : fs::path(flags.out);
-  options.init = flags.init;
+  options.init = flags.config.init();
   if (flags.dry_run) return print_plan(flags, options);
   catch_signals();
   options.resume = flags.resume;
@@ -221,17 +224,14 @@ int run(TrainFlags& flags) {
 Run setup(CLI::App& app) {
   auto flags = std::make_shared<TrainFlags>();
   flags->config.declare(app, {});
-  flags->config.declare_text(app);
+  flags->config.declare_training(app);
   CLI::Option* out =
       app.add_option("--out", flags->out,
                      "Run folder (default: runs/CONFIG, with a number behind it if that is taken)");
   out->type_name("DIR");
   CLI::Option* resume =
       app.add_flag("--resume", flags->resume, "Go on with the run in --out, bit for bit");
-  app.add_option("--init", flags->init,
-                 "Initial weights: a safetensors file, or a checkpoint's folder")
-      ->type_name("FILE")
-      ->excludes(resume);
+  resume->excludes(app.get_option("--init"));
   app.add_flag("--print-config", flags->print_config, "Print the resolved config, and do nothing");
   CLI::Option* dry_run = app.add_flag(
       "--dry-run", flags->dry_run,
@@ -251,6 +251,7 @@ const Command train_command = {
     "train", "Train a language model on text, or a layer, and print a report",
     "  anemone train --text book.txt\n"
     "  anemone train --text stories/ --tokenizer tokenizer.bin --set model.layers=6 --out runs/a\n"
+    "  anemone train --text letters.txt --init stories15M.bin --steps 3200 --out runs/letters\n"
     "  anemone train --config configs/tiny.toml --text book.txt --steps 4800\n"
     "  anemone train --config configs/layer.toml\n"
     "  anemone train --config configs/small.toml --steps 50 --set train.learning_rate=2e-3\n"

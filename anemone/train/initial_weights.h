@@ -8,8 +8,13 @@
 
 namespace anemone::train {
 
-// Those of `init`, a checkpoint folder or a safetensors file; when it is empty, those that the
-// config's data source and seed give. Throws Error saying what is missing or differs.
+// Is it a language model with its shape, and not weights alone: a run's folder, a checkpoint, a
+// llama2.c file, a Hugging Face folder?
+bool is_whole_model(const std::filesystem::path& init);
+
+// Those of `init`, a whole model, a checkpoint of layers or a safetensors file; when it is empty,
+// those that the config's data source and seed give. Throws Error saying what is missing or
+// differs: of a whole model also what tensors do not show (heads, angles, epsilon).
 void set_initial_weights(ParameterList& parameters, const RunConfig& config,
                          const std::filesystem::path& init = {});
 

@@ -15,6 +15,9 @@
 
 namespace anemone::train {
 
+// The resolved config, in a run's folder.
+inline constexpr const char* kRunConfigFile = "config.toml";
+
 class RunDirectory {
  public:
   // Creates the folder if need be and takes the lock; throws Error when another process (named by
@@ -35,7 +38,7 @@ class RunDirectory {
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path metrics_path() const { return path_ / "metrics.jsonl"; }
   std::filesystem::path report_path() const { return path_ / "report.json"; }
-  std::filesystem::path config_path() const { return path_ / "config.toml"; }
+  std::filesystem::path config_path() const { return path_ / kRunConfigFile; }
 
  private:
   std::filesystem::path path_;
