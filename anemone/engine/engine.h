@@ -130,6 +130,10 @@ class Executable {
   virtual double executed_flops() const { return -1; }
 
   virtual std::size_t scratch_bytes() const { return 0; }  // intermediate values
+  // Memory for these in place of its own: called before the first bind, with as many bytes at
+  // least, aligned as an AlignedBuffer; it must outlive the executable's last run. Executables that
+  // share it must not run at the same time.
+  virtual void use_scratch(std::span<std::byte>) {}
   virtual std::size_t constant_bytes() const {
     return 0;
   }  // weights and constants in the engine's own form

@@ -112,11 +112,19 @@ int GradientWork::add_direct(const std::string& parameter, const Source& tensor,
   return jobs() - 1;
 }
 
-void GradientWork::start() {
+std::size_t GradientWork::workspace_needed() const {
   std::size_t bytes = 0;
   for (const Job& job : jobs_)
     if (job.product) bytes = std::max(bytes, job.plan.workspace_bytes(pool_.threads()));
-  workspace_ = AlignedBuffer(bytes);
+  return bytes;
+}
+
+void GradientWork::start(std::span<std::byte> workspace) {
+  if (workspace.empty()) {
+    own_workspace_ = AlignedBuffer(workspace_needed());
+    workspace = own_workspace_.as<std::byte>();
+  }
+  workspace_ = workspace;
   queue_.resize(jobs_.size());
   if (background_) worker_ = std::thread([this] { work(); });
 }

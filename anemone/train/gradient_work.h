@@ -54,7 +54,10 @@ class GradientWork {
                   const Source& x, std::span<float> gradient);
   // gradient += tensor, of as many elements.
   int add_direct(const std::string& parameter, const Source& tensor, std::span<float> gradient);
-  void start();  // after the last job was added
+  // After the last job was added. `workspace`: memory for products that nothing else uses while a
+  // job runs, workspace_needed() bytes; empty: its own.
+  void start(std::span<std::byte> workspace = {});
+  std::size_t workspace_needed() const;
 
   void submit(int job);
   void wait(int job);
@@ -73,8 +76,8 @@ class GradientWork {
   double milliseconds(int job) const { return at(job).milliseconds; }  // of its last run
   std::chrono::steady_clock::time_point began(int job) const { return at(job).began; }
   double flops(int job) const;
-  std::size_t workspace_bytes() const {
-    return workspace_.size() + scratch_.size() * sizeof(float);
+  std::size_t own_bytes() const {  // of memory
+    return own_workspace_.size() + scratch_.size() * sizeof(float);
   }
   std::string explain() const;
 
@@ -105,7 +108,8 @@ class GradientWork {
   bool background_;
   const GradientBlock& gradients_;
   std::vector<Job> jobs_;
-  AlignedBuffer workspace_;
+  AlignedBuffer own_workspace_;
+  std::span<std::byte> workspace_;
   std::vector<float> scratch_;
 
   std::mutex mutex_;

@@ -84,15 +84,15 @@ StepMemory StepRunner::Impl::memory() const {
   std::map<std::string, std::size_t> largest;  // form of each weight
   for (const auto& executable : executables_) {
     memory.constants += executable->constant_bytes();
-    memory.scratch += executable->scratch_bytes();
     for (const engine::PackedWeight& weight : executable->packed_weights()) {
       std::size_t& bytes = largest[weight.name];
       bytes = std::max(bytes, weight.bytes);
     }
   }
   for (const auto& [name, bytes] : largest) memory.one_form += bytes;
+  memory.scratch = shared_scratch_.size();
   memory.surfaces = plan_.bytes();
-  memory.host = work_->workspace_bytes() + scratch_.size() * sizeof(float);
+  memory.host = work_->own_bytes() + scratch_.size() * sizeof(float);
   return memory;
 }
 

@@ -39,7 +39,7 @@ struct RunnerOptions {
 struct StepMemory {
   std::size_t constants = 0;  // weights and constants in the engines' own form
   std::size_t one_form = 0;   // of these, the largest form of each packed weight
-  std::size_t scratch = 0;    // intermediate values inside of programs
+  std::size_t scratch = 0;    // values inside of programs, one program's at a time, and workspaces
   std::size_t surfaces = 0;   // tensors between programs: activations and what flows back
   std::size_t host = 0;       // workspace of the host's own work
   std::size_t lanes = 0;      // gradients of steps that run side by side (step_team.h)

@@ -90,6 +90,8 @@ class StepRunner::Impl {
   void make_parts();
   void make_token_ops(ParameterList& parameters);
   void make_gradient_work(ParameterList& parameters, const RunnerOptions& options);
+  void share_scratch();
+  void bind_kernels();
   void make_waits();
   HostCopy make_host_copy(const std::string& name) const;
   GradientWork::Source source_of(const std::string& tensor);
@@ -119,6 +121,7 @@ class StepRunner::Impl {
   std::unique_ptr<compute::ThreadPool> own_pool_;
   compute::ThreadPool& pool_;
   std::unique_ptr<compute::ThreadPool> gradient_pool_;  // background only
+  AlignedBuffer shared_scratch_;  // of programs, and of inline weight gradients
   std::vector<std::unique_ptr<engine::Executable>> executables_;
   std::vector<bool> has_weights_;
   int compiles_per_update_ = 0, compiles_ = 0;

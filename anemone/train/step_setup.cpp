@@ -51,6 +51,8 @@ StepRunner::Impl::Impl(nn::StepGraph graph, engine::Engine& engine, engine::Engi
   make_stages();
   make_token_ops(parameters);
   make_gradient_work(parameters, options);
+  share_scratch();
+  bind_kernels();
   make_waits();
   make_parts();
 }
@@ -112,12 +114,7 @@ void StepRunner::Impl::make_memory(const RunnerOptions& options) {
 void StepRunner::Impl::make_stages() {
   for (std::size_t call = 0; call < graph_.calls.size(); ++call) {
     Stage stage;
-    const int kernel = graph_.calls[call].kernel;
-    std::vector<engine::Surface*> inputs, outputs;
-    for (const int index : plan_.input_surfaces[call]) inputs.push_back(&surface(index));
-    for (const int index : plan_.output_surfaces[call]) outputs.push_back(&surface(index));
-    stage.binding = executables_[at(kernel)]->bind(inputs, outputs);
-    stage.host = graph_.kernels[at(kernel)].host;
+    stage.host = graph_.kernels[at(graph_.calls[call].kernel)].host;
     stages_.push_back(std::move(stage));
   }
   stages_.emplace_back();
@@ -125,6 +122,25 @@ void StepRunner::Impl::make_stages() {
     const engine::Port &from = copy.from.port, &to = copy.to.port;
     stages_[at(copy.call)].copies.push_back({plan_port_copy(from, to), copy.from.surface,
                                              copy.to.surface, from.offset_bytes, to.offset_bytes});
+  }
+}
+
+// One thing runs at a time, but for products in the background.
+void StepRunner::Impl::share_scratch() {
+  std::size_t bytes = background_ ? 0 : work_->workspace_needed();
+  for (const auto& executable : executables_) bytes = std::max(bytes, executable->scratch_bytes());
+  shared_scratch_ = AlignedBuffer(bytes);
+  const std::span<std::byte> memory = shared_scratch_.as<std::byte>();
+  for (const auto& executable : executables_) executable->use_scratch(memory);
+  work_->start(background_ ? std::span<std::byte>() : memory);
+}
+
+void StepRunner::Impl::bind_kernels() {
+  for (std::size_t call = 0; call < graph_.calls.size(); ++call) {
+    std::vector<engine::Surface*> inputs, outputs;
+    for (const int index : plan_.input_surfaces[call]) inputs.push_back(&surface(index));
+    for (const int index : plan_.output_surfaces[call]) outputs.push_back(&surface(index));
+    stages_[call].binding = executables_[at(graph_.calls[call].kernel)]->bind(inputs, outputs);
   }
 }
 
@@ -206,7 +222,6 @@ void StepRunner::Impl::make_gradient_work(ParameterList& parameters, const Runne
         {{plan_read(home.port), home.surface, home.port.offset_bytes, elements}, direct.tensor});
     scratch_.resize(std::max(scratch_.size(), elements));
   }
-  work_->start();
 }
 
 // In the background a job may still read a surface, or add to a gradient, when a later stage or the

@@ -117,7 +117,6 @@ Executable::Executable(const mil::Function& function, const engine::CompileOptio
                           : compute::ProductPrecision::full;
   machine_.threads = setup_.pool->threads();
   program_ = compile_function(function_, constants_, machine_, setup_.disabled_fusions);
-  scratch_ = AlignedBuffer(program_.scratch.bytes);
   if (setup_.profile) seconds_.resize(program_.steps.size(), 0);
 }
 
@@ -130,10 +129,20 @@ void Executable::list_ports(const mil::Function& original, const engine::Compile
   output_buffers_ = buffers_of(function_, function_.outputs);
 }
 
+void Executable::use_scratch(std::span<std::byte> memory) {
+  ANEMONE_CHECK(memory.size() >= program_.scratch.bytes && own_scratch_.size() == 0,
+                "scratch memory of its size, before the first bind");
+  scratch_ = memory;
+}
+
 std::unique_ptr<engine::Binding> Executable::bind(std::span<Surface* const> inputs,
                                                   std::span<Surface* const> outputs) {
   engine::check_surfaces(inputs, input_buffers_, "input");
   engine::check_surfaces(outputs, output_buffers_, "output");
+  if (scratch_.size() < program_.scratch.bytes) {
+    own_scratch_ = AlignedBuffer(program_.scratch.bytes);
+    scratch_ = own_scratch_.as<std::byte>();
+  }
   return std::make_unique<Binding>(*this, inputs, outputs);
 }
 

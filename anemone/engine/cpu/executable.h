@@ -30,6 +30,7 @@ class Executable final : public engine::Executable {
   std::vector<engine::StepProfile> profile() const override;
   double executed_flops() const override;
   std::size_t scratch_bytes() const override { return program_.scratch.bytes; }
+  void use_scratch(std::span<std::byte> memory) override;
   std::size_t constant_bytes() const override { return constants_.bytes(); }
   std::vector<engine::PackedWeight> packed_weights() const override {
     return constants_.packed_weights();
@@ -50,7 +51,8 @@ class Executable final : public engine::Executable {
   Constants constants_;
   Machine machine_;
   CompiledProgram program_;
-  AlignedBuffer scratch_;
+  AlignedBuffer own_scratch_;  // where none was given before the first bind
+  std::span<std::byte> scratch_;
   std::vector<double> seconds_;  // by step, when profiling
   std::int64_t runs_ = 0;
 };
