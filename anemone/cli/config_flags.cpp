@@ -9,6 +9,7 @@
 
 #include "anemone/cli/command.h"
 #include "anemone/cli/model_argument.h"
+#include "anemone/cli/text_argument.h"
 #include "anemone/model/find_tokenizer.h"
 #include "anemone/text/tokenizer.h"
 #include "anemone/train/builtin_config.h"
@@ -131,12 +132,11 @@ void ConfigFlags::add_text(std::vector<train::ConfigOverride>& overrides) const 
         {fmt::format("model.vocab={}", tokenizer->vocabulary()), "--tokenizer " + tokenizer_});
   }
   if (text_.empty()) return;
+  check_text(text_);
   for (const std::string& path : text_) {
     if (path.empty() || path.find(',') != std::string::npos)
       throw UsageError(fmt::format("'{}' cannot be named here", path), "--text",
                        "a name without a comma; give the folder it is in");
-    if (!std::filesystem::exists(path))
-      throw UsageError("there is no such file", path, "--text FILE");
   }
   const std::string origin = fmt::format("--text {}", fmt::join(text_, " "));
   set("data.source", "text", origin);

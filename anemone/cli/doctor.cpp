@@ -203,11 +203,12 @@ void print_text(const Json& facts) {
     print_line("ANE", fmt::format("{:<18} {}", name, value.get<std::string>()));
   if (!facts.contains("peak")) return;
   const Json& peak = facts["peak"];
+  const auto bf16 = peak["bf16_tflops"].get<double>();
   print_line("peak",
-             fmt::format("{:.3f} TFLOP/s fp32 ({}), {:.3f} bf16, copy {:.1f} GB/s, {} threads",
+             fmt::format("{:.3f} TFLOP/s fp32 ({}), {}, copy {:.1f} GB/s, {} threads",
                          peak["fp32_tflops"].get<double>(), peak["fp32_isa"].get<std::string>(),
-                         peak["bf16_tflops"].get<double>(), peak["copy_gb_per_s"].get<double>(),
-                         peak["threads"].get<int>()));
+                         bf16 > 0 ? fmt::format("{:.3f} bf16", bf16) : "no bf16 products",
+                         peak["copy_gb_per_s"].get<double>(), peak["threads"].get<int>()));
 }
 
 int examine(const Options& options) {

@@ -15,6 +15,7 @@
 #include "anemone/cli/engine_name.h"
 #include "anemone/cli/input_text.h"
 #include "anemone/cli/status_line.h"
+#include "anemone/cli/text_argument.h"
 #include "anemone/cli/whole_number.h"
 #include "anemone/engine/engines.h"
 #include "anemone/model/find_tokenizer.h"
@@ -46,9 +47,7 @@ class Tokens {
   explicit Tokens(const Flags& flags) {
     if (!flags.text.empty()) {
       where_ = flags.text.front();
-      for (const std::string& path : flags.text)
-        if (!std::filesystem::exists(path))
-          throw UsageError("there is no such file", path, "--text FILE");
+      check_text(flags.text);
     } else if (flags.data.empty()) {
       where_ = flags.ids;
       text_ = std::make_unique<InputText>(flags.ids);
@@ -198,6 +197,12 @@ int run(const Flags& flags) {
   const double nll = loss.mean();
   if (!std::isfinite(nll))
     throw Error("the model's logits are not finite", flags.model, "a model that was trained whole");
+  if (const double guessing = std::log(static_cast<double>(model.config.vocab)); nll > guessing)
+    fmt::print(
+        stderr,
+        "anemone: note: to give every token the same chance would be better ({:.4f} nats): is "
+        "this the model's tokenizer?\n",
+        guessing);
   double bits_per_byte = -1;
   if (tokenizer.tokenizer != nullptr) {
     const std::uint64_t bytes = predicted_bytes(*tokenizer.tokenizer, tokens, windows_of(flags),

@@ -2,11 +2,13 @@
 // threw.
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <exception>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -57,16 +59,55 @@ std::string unknown_subcommand(std::string_view given) {
          (near.empty() ? "" : fmt::format("; did you mean '{}'?", near));
 }
 
+// "unknown flag '--txt'; did you mean '--text'?", or nothing where a flag is not what is wrong.
+std::string unknown_flag(const CLI::App& app, std::span<char* const> arguments) {
+  std::vector<std::string> flags;
+  for (const CLI::Option* option : app.get_options())
+    for (const std::string& name : option->get_lnames()) flags.push_back("--" + name);
+  for (const std::string_view argument : arguments) {
+    const std::string_view flag = argument.substr(0, argument.find('='));
+    if (flag.substr(0, 2) != "--" || std::find(flags.begin(), flags.end(), flag) != flags.end())
+      continue;
+    const std::vector<std::string_view> names(flags.begin(), flags.end());
+    const std::string_view near = nearest_name(flag, names);
+    return fmt::format("unknown flag '{}'", flag) +
+           (near.empty() ? "" : fmt::format("; did you mean '{}'?", near));
+  }
+  return {};
+}
+
 int report_usage(const CLI::App& program, const CLI::ParseError& error, int argc, char** argv) {
-  const auto chosen = program.get_subcommands();
-  const std::string name = chosen.empty() ? "anemone" : "anemone " + chosen.front()->get_name();
-  const bool unknown = chosen.empty() && argc > 1 && argv[1][0] != '-';
-  fmt::print(stderr, "anemone: error: {}\nSee `{} --help`.\n",
-             unknown ? unknown_subcommand(argv[1]) : error.what(), name);
+  const CLI::App* app = &program;
+  std::string name = "anemone";
+  while (!app->get_subcommands().empty()) {
+    app = app->get_subcommands().front();
+    name += " " + app->get_name();
+  }
+  std::string problem = error.what();
+  if (app == &program && argc > 1 && argv[1][0] != '-') {
+    problem = unknown_subcommand(argv[1]);
+  } else if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
+    const std::string flag = unknown_flag(*app, {argv + 1, argv + argc});
+    if (!flag.empty()) problem = flag;
+  }
+  fmt::print(stderr, "anemone: error: {}\nSee `{} --help`.\n", problem, name);
   return kExitUsage;
 }
 
-int run(int argc, char** argv) {
+// `anemone help train` is `anemone train --help`.
+std::vector<char*> with_help(int argc, char** argv) {
+  static char flag[] = "--help";
+  std::vector<char*> arguments(argv, argv + argc);
+  if (argc < 2 || std::string_view(argv[1]) != "help") return arguments;
+  arguments.erase(arguments.begin() + 1);
+  arguments.push_back(flag);
+  return arguments;
+}
+
+int run(int given_count, char** given) {
+  std::vector<char*> arguments = with_help(given_count, given);
+  const int argc = static_cast<int>(arguments.size());
+  char** argv = arguments.data();
   CLI::App program("Trains transformers by compiling MIL programs and running them on an engine.",
                    "anemone");
   program.require_subcommand(1);

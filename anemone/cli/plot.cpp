@@ -22,9 +22,11 @@ struct Flags {
 };
 
 int run(const Flags& flags) {
+  const fs::path out = flags.out.empty() ? fs::path("loss.svg") : fs::path(flags.out);
+  if (out.has_extension() && out.extension() != ".svg")
+    throw UsageError("pictures are SVG", flags.out, "a name that ends in .svg");
   const std::vector<fs::path> runs(flags.runs.begin(), flags.runs.end());
   const std::string svg = train::to_svg(train::loss_chart(runs));
-  const fs::path out = flags.out.empty() ? fs::path("loss.svg") : fs::path(flags.out);
   if (const Status status = write_file(out, {svg}); !status.ok()) throw Error(status.message);
   if (out != "/dev/stdout") fmt::print("{}\n", out.string());
   return kExitOk;

@@ -13,16 +13,25 @@ namespace {
 
 constexpr std::chrono::milliseconds kRedraw{200};
 constexpr std::chrono::seconds kQuiet{1};
+constexpr std::chrono::seconds kLine{15};  // where there is no terminal
 constexpr const char* kClearLine = "\r\033[K";
 
 }  // namespace
 
 StatusLine::StatusLine()
-    : terminal_(isatty(STDERR_FILENO) == 1), start_(Clock::now()), next_(start_ + kQuiet) {}
+    : terminal_(isatty(STDERR_FILENO) == 1),
+      start_(Clock::now()),
+      next_(start_ + (terminal_ ? kQuiet : kLine)) {}
 
 void StatusLine::draw(double share, const std::string& what) {
-  fmt::print(stderr, "{}{:.0f} % | {} | ETA {}", kClearLine, 100 * share, what,
-             duration_text(seconds() / share - seconds()));
+  const std::string text = fmt::format("{:.0f} % | {} | ETA {}", 100 * share, what,
+                                       duration_text(seconds() / share - seconds()));
+  if (!terminal_) {
+    fmt::print(stderr, "{}\n", text);
+    next_ = Clock::now() + kLine;
+    return;
+  }
+  fmt::print(stderr, "{}{}", kClearLine, text);
   drawn_ = true;
   next_ = Clock::now() + kRedraw;
 }

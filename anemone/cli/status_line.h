@@ -15,8 +15,9 @@ class StatusLine {
   StatusLine& operator=(const StatusLine&) = delete;
 
   // Is it time to draw it again?
-  bool is_due() const { return terminal_ && Clock::now() >= next_; }
-  // "37 % | WHAT | ETA 12 s", for 0 < share <= 1.
+  bool is_due() const { return Clock::now() >= next_; }
+  // "37 % | WHAT | ETA 12 s", for 0 < share <= 1. Where there is no terminal, a line of its own now
+  // and then.
   void draw(double share, const std::string& what);
   // Leaves the line empty for what is printed next.
   void clear();

@@ -186,13 +186,18 @@ int print_plan(const TrainFlags& flags, train::TrainerOptions& options) {
 
 int run(TrainFlags& flags) {
   const bool names_run = flags.resume && !flags.out.empty();
+  if (!flags.config.given() && flags.resume && !names_run)
+    throw UsageError("which run goes on is not given", "--resume", "--out and the run's folder");
   if (!flags.config.given() && !names_run)
     throw UsageError("nothing to train is given", "--config",
                      "a TOML file; or --text FILE, for a small language model");
   train::TrainerOptions options;
   options.out = out_folder(flags);
   const fs::path saved = options.out / train::kRunConfigFile;
-  if (flags.resume && (!flags.config.given() || fs::exists(saved))) flags.config.set_run(saved);
+  if (flags.resume && !flags.config.given() && !fs::exists(saved))
+    throw Error("there is no run to resume", options.out.string(),
+                "the folder of a run, with config.toml and checkpoints in it");
+  if (flags.resume && fs::exists(saved)) flags.config.set_run(saved);
   options.config = flags.config.load();
   if (flags.print_config) {
     fmt::print("{}", train::to_toml(options.config));

@@ -10,23 +10,31 @@ namespace anemone::model {
 
 namespace fs = std::filesystem;
 
+namespace {
+
+constexpr const char* kForms =
+    "a run folder or a checkpoint, a .bin file of llama2.c, or a folder with config.json, as "
+    "Hugging Face's llama";
+
+}  // namespace
+
 bool looks_like_model(const fs::path& path) {
   if (fs::is_directory(path)) return fs::exists(path / "config.json");
   return fs::is_regular_file(path) && path.extension() == ".bin";
 }
 
 ModelFile read_model(const fs::path& path) {
-  if (!fs::exists(path))
-    throw Error("there is no such model", path.string(),
-                "a llama2.c .bin file, or a folder with config.json");
+  if (!fs::exists(path)) throw Error("there is no such model", path.string(), kForms);
   if (!fs::is_directory(path)) {
+    if (!looks_like_model(path))
+      throw Error("this file is no model, by its name", path.string(), kForms);
     const auto memory = std::make_shared<MappedFile>(path);
     ModelFile file = parse_llama2c(memory->bytes(), path.string());
     file.memory = memory;
     return file;
   }
   if (!fs::exists(path / "config.json"))
-    throw Error("the folder has no config.json", path.string(), "a model of Hugging Face's llama");
+    throw Error("this folder holds no model", path.string(), kForms);
   return read_hugging_face(path);
 }
 

@@ -6,7 +6,6 @@
 #include <algorithm>
 
 #include "anemone/base/error.h"
-#include "anemone/model/model_file.h"
 #include "anemone/train/checkpoint.h"
 #include "anemone/train/data_source.h"
 #include "anemone/train/model_source.h"
@@ -36,24 +35,32 @@ void take_weights(ParameterList& parameters, const RunConfig& config,
   std::copy(values.begin(), values.end(), parameters.values().begin());
 }
 
+void set_by_config(ParameterList& parameters, const RunConfig& config) {
+  const auto seed = static_cast<std::uint32_t>(config.train.seed);
+  if (wants_original_weights(config))
+    initialize_original(parameters, seed);
+  else
+    initialize_by_specs(parameters, seed);
+}
+
 }  // namespace
 
 bool is_whole_model(const std::filesystem::path& init) {
-  return find_checkpoint(init).has_value() || model::looks_like_model(init);
+  return init.extension() != ".safetensors";
 }
 
 void set_initial_weights(ParameterList& parameters, const RunConfig& config,
                          const std::filesystem::path& init) {
-  if (config.model.is_language_model() && is_whole_model(init)) {
-    take_weights(parameters, config, init);
-  } else if (const auto checkpoint = find_checkpoint(init); checkpoint || is_directory(init)) {
-    parameters.load_values(CheckpointStore::load_given(checkpoint.value_or(init)).tensors);
-  } else if (!init.empty()) {
+  if (init.empty()) {
+    set_by_config(parameters, config);
+  } else if (!is_whole_model(init) ||
+             (!config.model.is_language_model() && std::filesystem::is_regular_file(init))) {
     parameters.load_values(SafetensorsReader(init));
-  } else if (wants_original_weights(config)) {
-    initialize_original(parameters, static_cast<std::uint32_t>(config.train.seed));
+  } else if (config.model.is_language_model()) {
+    take_weights(parameters, config, init);
   } else {
-    initialize_by_specs(parameters, static_cast<std::uint32_t>(config.train.seed));
+    const auto checkpoint = find_checkpoint(init);
+    parameters.load_values(CheckpointStore::load_given(checkpoint.value_or(init)).tensors);
   }
 }
 

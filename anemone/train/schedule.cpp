@@ -73,9 +73,11 @@ std::string describe_schedule_change(const TrainConfig& before, const TrainConfi
   const std::string was = describe_schedule(before), is = describe_schedule(now);
   const double old_rate = learning_rate(before, applied), new_rate = learning_rate(now, applied);
   if (was == is && old_rate == new_rate) return {};
-  return fmt::format(
-      "the learning rate was {}; it is now {}: the next update has {:.4g} instead of {:.4g}", was,
-      is, new_rate, old_rate);
+  const std::string old_text = fmt::format("{:.4g}", old_rate),
+                    text = fmt::format("{:.4g}", new_rate);
+  return fmt::format("the learning rate was {}; it is now {}", was, is) +
+         (old_text == text ? ""
+                           : fmt::format(": the next update has {} instead of {}", text, old_text));
 }
 
 }  // namespace anemone::train

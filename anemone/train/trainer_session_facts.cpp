@@ -35,8 +35,10 @@ void Session::introduce() const {
   message(fmt::format("update  {}, learning rate {}", update, describe_schedule(config.train)));
   const std::uint64_t updates = total_updates(config.train);
   if (static_cast<std::uint64_t>(config.train.warmup) > updates)
-    message(fmt::format("        train.warmup is longer than the run of {}",
-                        counted(updates, "update")));
+    message(fmt::format(
+        "        train.warmup = {} is longer than the run of {}: the rate only comes to "
+        "{:.2g}; a tenth of the run is usual",
+        config.train.warmup, counted(updates, "update"), learning_rate(config.train, updates - 1)));
   const StepMemory memory = team->memory();
   message(fmt::format(
       "memory  parameters and optimizer {:.1f} MB, activations {:.1f}, engine {:.1f}",

@@ -83,6 +83,30 @@ TEST_F(InitialModel, BringsItsShapeAndItsWeights) {
   }
 }
 
+TEST_F(InitialModel, MustBeAModel) {
+  fs::create_directory(path("empty"));
+  for (const std::string name : {"nowhere", "text.txt", "empty"}) {
+    expect(1, {"train", "--text", path("text.txt"), "--init", path(name)},
+           "(expected a run folder or a checkpoint, a .bin file of llama2.c");
+  }
+}
+
+TEST_F(InitialModel, ARunThatIsNotThereIsNotResumed) {
+  expect(1, {"train", "--resume", "--out", path("empty")},
+         path("empty") + ": there is no run to resume (expected the folder of a run");
+  expect(2, {"train", "--resume"}, "--resume: which run goes on is not given");
+}
+
+TEST_F(InitialModel, TextThatIsNoneIsNoted) {
+  expect(0, {"convert", path("first"), path("first.bin")});
+  expect(0, {"eval", "--model", path("first"), "--text", path("first.bin")},
+         path("first.bin") + " does not look like text (it has zero bytes)");
+  // A model that knows nothing but digits and "line" is sure of the wrong thing.
+  EXPECT_NE(printed_.find("to give every token the same chance would be better (5.5452 nats)"),
+            std::string::npos)
+      << printed_;
+}
+
 // Heads leave no trace in the shapes of tensors.
 TEST_F(InitialModel, MustBeOfTheConfigsShape) {
   expect(1,

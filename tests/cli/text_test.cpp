@@ -229,6 +229,26 @@ TEST(CommandLine, WrongOnesExitWithTwo) {
             "See `anemone --help`.\n");
 }
 
+TEST(CommandLine, AnUnknownFlagIsToldTheNearest) {
+  const Outcome train = run({"train", "--txt", "book.txt"});
+  EXPECT_EQ(train.code, 2);
+  EXPECT_EQ(train.output,
+            "anemone: error: unknown flag '--txt'; did you mean '--text'?\n"
+            "See `anemone train --help`.\n");
+  const Outcome step = run({"bench", "step", "--presicion=fp16"});
+  EXPECT_EQ(step.code, 2);
+  EXPECT_EQ(step.output,
+            "anemone: error: unknown flag '--presicion'; did you mean '--precision'?\n"
+            "See `anemone bench step --help`.\n");
+}
+
+TEST(CommandLine, HelpIsASubcommandToo) {
+  EXPECT_EQ(run({"help"}).output, run({"--help"}).output);
+  const Outcome train = run({"help", "train"});
+  EXPECT_EQ(train.code, 0);
+  EXPECT_EQ(train.output, run({"train", "--help"}).output);
+}
+
 TEST(CommandLine, OutputThatCannotBeWrittenIsAnError) {
   if (!std::filesystem::is_character_file("/dev/full")) GTEST_SKIP() << "there is no /dev/full";
   Process process({"/bin/sh", "-c", "'" + program_path().string() + "' version > /dev/full"});
