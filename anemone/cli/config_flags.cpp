@@ -132,12 +132,12 @@ void ConfigFlags::add_text(std::vector<train::ConfigOverride>& overrides) const 
         {fmt::format("model.vocab={}", tokenizer->vocabulary()), "--tokenizer " + tokenizer_});
   }
   if (text_.empty()) return;
-  check_text(text_);
   for (const std::string& path : text_) {
     if (path.empty() || path.find(',') != std::string::npos)
       throw UsageError(fmt::format("'{}' cannot be named here", path), "--text",
                        "a name without a comma; give the folder it is in");
   }
+  check_text(text_);
   const std::string origin = fmt::format("--text {}", fmt::join(text_, " "));
   set("data.source", "text", origin);
   set("data.path", fmt::format("{}", fmt::join(text_, ",")), origin);

@@ -8,8 +8,8 @@
 
 namespace anemone::train {
 
-// Is it a language model with its shape, and not weights alone: a run's folder, a checkpoint, a
-// llama2.c file, a Hugging Face folder?
+// By its name: is it a model with its shape (a run's folder, a checkpoint, a llama2.c file, a
+// Hugging Face folder), and not the weights alone of a .safetensors file?
 bool is_whole_model(const std::filesystem::path& init);
 
 // Those of `init`, a whole model, a checkpoint of layers or a safetensors file; when it is empty,

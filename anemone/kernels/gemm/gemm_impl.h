@@ -84,8 +84,8 @@ ANEMONE_INLINE Float round_operand(const GemmPack& args, Float a) {
 }
 
 // A panel's lanes from `at` on, `left` floats before the panel's end. What a whole vector writes
-// behind `want` lanes is written again with the next row; a masked store takes some processors
-// (AVX2 on AMD's) ten times as long.
+// behind `want` lanes is written again with the next row; masked stores are slow on some
+// processors.
 ANEMONE_INLINE void store_row(float* at, std::ptrdiff_t want, std::ptrdiff_t left, Float a) {
   if (want >= kLanes || left >= kLanes) {
     store(at, a);
