@@ -103,7 +103,6 @@ struct GemmPlan {
   std::int64_t m_tasks = 0, n_tasks = 0;    // per batch item
   // Neighbouring tasks, which a worker gets, share right panels, not left ones.
   bool right_outer = false;
-  bool repacks = false;  // every task packs the other side's panels itself
   // Scratch memory of a worker: left panels, left_panel elements apart; a right panel; tiles (one
   // for each tile of a task where depth comes in blocks, two where one is stored during the next).
   std::int64_t left_panel = 0, tiles = 1;

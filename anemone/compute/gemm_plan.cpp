@@ -96,8 +96,7 @@ bool has_enough_tasks(const GemmPlan& plan) {
   return plan.spec.batch * plan.m_tasks * plan.n_tasks >= kEnoughTasks;
 }
 
-// Tasks share panels of both sides.
-void plan_shared_grid(GemmPlan& plan) {
+void plan_tasks(GemmPlan& plan) {
   const kernels::GemmKernel& kernel = *plan.kernel;
   plan.m_block = even_block(plan.left.panels, kernel.m_block);
   plan.n_block = std::clamp<std::int64_t>(plan.right.panels, 1, kernel.n_block);
@@ -116,42 +115,13 @@ void plan_shared_grid(GemmPlan& plan) {
   }
 }
 
-// Each task packs its own panels of the inner side, for a wide block of the outer one.
-void plan_repacking_grid(GemmPlan& plan) {
-  const kernels::GemmKernel& kernel = *plan.kernel;
-  const GemmPlan::Side& outer_side = plan.right_outer ? plan.right : plan.left;
-  const GemmPlan::Side& inner_side = plan.right_outer ? plan.left : plan.right;
-  std::int64_t& outer = plan.right_outer ? plan.n_block : plan.m_block;
-  std::int64_t& inner = plan.right_outer ? plan.m_block : plan.n_block;
-  const std::int64_t wide = divide_up(kernel.repack_lanes, outer_side.width);
-  outer = even_block(outer_side.panels, wide);
-  inner = std::clamp<std::int64_t>(inner_side.panels, 1,
-                                   plan.right_outer ? kernel.m_block : kernel.n_block);
-  for (count_tasks(plan); !has_enough_tasks(plan); count_tasks(plan)) {
-    if (inner > 1) {
-      inner = divide_up(inner, 2);
-    } else if (2 * outer > wide) {
-      outer = divide_up(outer, 2);
-    } else {
-      return;
-    }
-  }
-}
-
 void plan_grid(GemmPlan& plan) {
   const kernels::GemmKernel& kernel = *plan.kernel;
   plan.right_outer = cost_of_sharing(plan.right) > cost_of_sharing(plan.left);
   // Blocks of equal depth, or nearly.
   const std::int64_t k_blocks = std::max<std::int64_t>(1, divide_up(plan.depth, kernel.k_block));
   plan.depth_block = round_up(divide_up(plan.depth, k_blocks), kernel.k_step);
-  const std::int64_t outer_lanes = plan.right_outer ? plan.right.lanes : plan.left.lanes;
-  plan.repacks = outer_lanes <= 2 * kernel.repack_lanes && k_blocks == 1 && plan.spec.batch == 1 &&
-                 !plan.left.operand.constant && !plan.right.operand.constant;
-  if (plan.repacks) {
-    plan_repacking_grid(plan);
-  } else {
-    plan_shared_grid(plan);
-  }
+  plan_tasks(plan);
 }
 
 }  // namespace
@@ -193,13 +163,11 @@ GemmPlan plan_gemm(const GemmSpec& spec, const CpuFeatures& features) {
   }
   plan_grid(plan);
   const bool one_block = plan.depth <= plan.depth_block;
-  plan.left_in_task = (plan.repacks && plan.right_outer) ||
-                      (is_private(plan, plan.left, plan.n_tasks) && one_block) ||
+  plan.left_in_task = (is_private(plan, plan.left, plan.n_tasks) && one_block) ||
                       (plan.left.operand.constant && plan.left.storage != kernel.panel);
   // There is room for one whole right panel, so blocks of depth must not come back to another.
   plan.right_in_task =
-      (plan.repacks && !plan.right_outer) ||
-      (is_private(plan, plan.right, plan.m_tasks) && (one_block || plan.n_block == 1));
+      is_private(plan, plan.right, plan.m_tasks) && (one_block || plan.n_block == 1);
   plan_packing(plan, plan.left, plan.left_in_task);
   plan_packing(plan, plan.right, plan.right_in_task);
 

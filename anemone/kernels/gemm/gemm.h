@@ -85,9 +85,6 @@ struct GemmKernel {
   // Panels of a task, and the depth done at once (a deeper product adds up blocks in memory). A
   // left block (m_block · mr · k_block) should fit half of L2, a right panel most of L1.
   int m_block, n_block, k_block;
-  // A task of so many lanes of one variable operand packs what it needs of the other one itself:
-  // that is less than to fetch what another processor has packed. 0: never.
-  int repack_lanes = 0;
   bool stores_meanwhile = false;  // see GemmTile
   // Before the first and after the last tile of a task, if there is anything to do.
   void (*begin)() noexcept = nullptr;
