@@ -85,7 +85,7 @@ fs::path out_folder(const TrainFlags& flags) {
   int number = 1;
   while (holds_run(numbered(base, number))) ++number;
   if (!flags.resume) return numbered(base, number);
-  if (number == 1) throw UsageError("there is no run to resume", base.string(), "--out DIR");
+  if (number == 1) throw train::no_run_to_resume(base);
   return numbered(base, number - 1);
 }
 
@@ -195,8 +195,7 @@ int run(TrainFlags& flags) {
   options.out = out_folder(flags);
   const fs::path saved = options.out / train::kRunConfigFile;
   if (flags.resume && !flags.config.given() && !fs::exists(saved))
-    throw Error("there is no run to resume", options.out.string(),
-                "the folder of a run, with config.toml and checkpoints in it");
+    throw train::no_run_to_resume(options.out);
   if (flags.resume && fs::exists(saved)) flags.config.set_run(saved);
   options.config = flags.config.load();
   if (flags.print_config) {

@@ -117,6 +117,15 @@ std::vector<std::string_view> data_source_names() {
   return names;
 }
 
+std::string repetition_note(std::int64_t steps, std::int64_t samples) {
+  constexpr std::int64_t kOften = 50;  // texts of a book's length are read some ten times
+  if (samples <= 0 || steps / samples < kOften) return {};
+  return fmt::format(
+      "each sequence is trained on {} times, and learned by heart: more text, or fewer steps "
+      "(--steps), would be better",
+      steps / samples);
+}
+
 bool wants_original_weights(const RunConfig& config) { return row_of(config).original_weights; }
 
 }  // namespace anemone::train

@@ -44,6 +44,10 @@ std::unique_ptr<DataSource> make_data_source(const RunConfig& config, engine::En
 
 std::vector<std::string_view> data_source_names();
 
+// How often `steps` steps take each of `samples` samples of text, if so often that a model learns
+// them by heart; else empty.
+std::string repetition_note(std::int64_t steps, std::int64_t samples);
+
 // Does this source start from the original's weights (initialize_original)?
 bool wants_original_weights(const RunConfig& config);
 

@@ -74,6 +74,11 @@ bool create_durably(const fs::path& path) {
 
 }  // namespace
 
+Error no_run_to_resume(const fs::path& folder) {
+  return Error("there is no run to resume", folder.string(),
+               "the folder of a run, with config.toml and checkpoints in it");
+}
+
 RunDirectory::RunDirectory(fs::path path) : path_(fs::absolute(path).lexically_normal()) {
   if (!path_.has_filename()) path_ = path_.parent_path();
   new_ = create_durably(path_);

@@ -18,6 +18,9 @@ namespace anemone::train {
 // The resolved config, in a run's folder.
 inline constexpr const char* kRunConfigFile = "config.toml";
 
+// For a folder that holds no run, where one is to go on.
+Error no_run_to_resume(const std::filesystem::path& folder);
+
 class RunDirectory {
  public:
   // Creates the folder if need be and takes the lock; throws Error when another process (named by

@@ -6,6 +6,7 @@
 
 #include "anemone/base/counted.h"
 #include "anemone/base/duration.h"
+#include "anemone/train/data_source.h"
 #include "anemone/train/run_plan.h"
 #include "anemone/train/schedule.h"
 
@@ -37,8 +38,14 @@ void model_text(const RunPlan& p, const Line& line) {
 void course_text(const RunPlan& p, const Line& line) {
   const PlannedCourse& c = p.course;
   line("data", p.data);
-  line("run", fmt::format("{} in {} of {}: {:.3g} epochs", counted(c.steps, "step"),
-                          counted(c.updates, "update"), c.accumulate, c.epochs()));
+  line("run", fmt::format("{} in {} of {}: {:.{}f} epochs", counted(c.steps, "step"),
+                          counted(c.updates, "update"), c.accumulate, c.epochs(),
+                          c.epochs() < 10 ? 2 : 0));
+  if (p.config.model.is_language_model()) {
+    const std::string note =
+        repetition_note(static_cast<std::int64_t>(c.steps), static_cast<std::int64_t>(c.samples));
+    if (!note.empty()) line("", note);
+  }
   if (c.tokens_per_step > 0)
     line("tokens", fmt::format("{} a step, {} an update, {:.3f} M in the run", c.tokens_per_step,
                                c.tokens_per_step * c.accumulate,

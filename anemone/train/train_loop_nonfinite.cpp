@@ -14,9 +14,10 @@ void TrainLoop::note_non_finite(const TeamStep& step) {
   TrainerState& state = s_.state;
   state.non_finite = s_.team->first_non_finite(step);
   if (state.non_finite.empty()) state.non_finite = "no tensor that is kept";
+  const bool by_scale = state.loss_scale.dynamic && std::isfinite(step.result.loss);
   s_.message(fmt::format("step {}: a non-finite number, first in {} (loss scale {}{})", state.step,
                          state.non_finite, state.loss_scale.scale,
-                         state.loss_scale.dynamic ? ", which is now and then too large" : ""));
+                         by_scale ? ", which is now and then too large" : ""));
 }
 
 // A dynamic scale is meant to overflow now and then; a loss does not depend on it, and at a scale

@@ -83,8 +83,7 @@ void Session::throw_if_stopped() const {
 }
 
 std::optional<LoadedCheckpoint> Session::open_folder() {
-  if (options.resume && !fs::exists(options.out))
-    throw Error("there is no run to resume", options.out.string(), "a run folder");
+  if (options.resume && !fs::exists(options.out)) throw no_run_to_resume(options.out);
   directory = std::make_unique<RunDirectory>(options.out);
   checkpoints =
       std::make_unique<CheckpointStore>(directory->path(), static_cast<int>(config.train.keep));

@@ -30,6 +30,10 @@ void Session::introduce() const {
   if (const auto numerics = engine::make_numerics(config.engine.numerics))
     message(fmt::format("numbers {}", engine::describe(*numerics)));
   message(fmt::format("data    {}", data->describe()));
+  if (m.is_language_model()) {
+    const std::string note = repetition_note(config.train.steps, data->samples());
+    if (!note.empty()) message("        " + note);
+  }
   std::string update = counted(static_cast<std::uint64_t>(config.train.accumulate), "step");
   if (lanes > 1) update += fmt::format(" in {} lanes, {} at a time", lanes, team->width());
   message(fmt::format("update  {}, learning rate {}", update, describe_schedule(config.train)));

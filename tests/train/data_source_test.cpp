@@ -31,6 +31,12 @@ TEST(SampleOrder, EveryEpochTakesEachSampleOnce) {
   EXPECT_GT(seen.size(), 3U);  // shuffled anew
 }
 
+TEST(RepetitionNote, IsForTextsThatARunLearnsByHeart) {
+  EXPECT_EQ(repetition_note(28'800, 3'922), "");  // a book
+  EXPECT_EQ(repetition_note(14'400, 12).substr(0, 40), "each sequence is trained on 1200 times, ");
+  EXPECT_EQ(repetition_note(14'400, 0), "");
+}
+
 TEST(SampleOrder, IsAFunctionOfSeedAndStep) {
   SampleOrder forward(11, 1), backward(11, 1), other(11, 2);
   std::vector<std::int64_t> a, b, c;

@@ -112,6 +112,7 @@ TEST_F(Trainer, OverflowDiscardsTheUpdateAndNamesTheTensor) {
   EXPECT_EQ(updates[1].at("loss_scale"), 1024);
   EXPECT_EQ(updates[2].at("loss_scale"), 512);
   EXPECT_TRUE(run.said("step 4: a non-finite number, first in l0.dh1"));
+  EXPECT_TRUE(run.said("which is now and then too large"));
   // The weights stayed: the third update begins as the second did in the other run.
   EXPECT_FALSE(updates[0].contains("skipped"));
   EXPECT_FALSE(updates[2].contains("skipped"));
@@ -139,6 +140,7 @@ TEST_F(Trainer, ANonFiniteLossIsNamedToo) {
   run.options.engine = &fake;
   ASSERT_EQ(run.run().outcome, Outcome::finished);
   EXPECT_TRUE(run.said("step 0: a non-finite number, first in l0."));
+  EXPECT_FALSE(run.said("now and then too large"));  // the loss does not depend on the scale
   EXPECT_EQ(Json::parse(run.lines("step")[0]).at("loss"), "inf");
 }
 
