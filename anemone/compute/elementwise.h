@@ -1,9 +1,10 @@
 // Elementwise programs: a fused group of elementwise operations in one pass over memory.
 //
 // A program has a shape, inputs (broadcast by zero strides), a short list of steps on fp32 slots,
-// and outputs. It is run block by block: inputs are converted into slots that stay in the L1 cache,
-// every step is a vector kernel over its slots, results are rounded once and stored. A single
-// operation is a program of one step.
+// and outputs. It is run block by block: every step is a vector kernel over slots that stay in the
+// L1 cache. Inputs whose elements lie beside each other are read by the steps where they are, the
+// others brought into slots before; results are rounded once, by the last step where that is
+// possible, and stored. A single operation is a program of one step.
 //
 //   // y = x * sigmoid(h), fp16
 //   ElementwiseSpec spec{.shape = {768, 512}, .inputs = {{fp16, strides}, {fp16, strides}},
@@ -57,6 +58,14 @@ struct ElementwisePlan {
   int slots = 0;
   std::vector<Walk> inputs, outputs;
   std::vector<std::uint8_t> output_slots;
+
+  // How steps number their operands (ElementwiseBlock). Operand i is slot i; or input i, where that
+  // stays in memory: then kMaxSlots + i is its slot, for what steps put there. kResult is what the
+  // last step writes if that is the output `result`, and no other one (-1: it is not).
+  static constexpr int kResult = 2 * kMaxSlots, kOperands = kResult + 1;
+  std::vector<bool> in_memory;  // each input
+  int result = -1;
+  bool result_in_memory = false;       // its elements lie beside each other, too
   std::vector<ElementwiseStep> steps;  // pow by 2, 0.5, -0.5, -1, 1 replaced by cheaper ones
 
   int tasks() const;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "anemone/base/error.h"
+#include "anemone/compute/elementwise_block.h"
 #include "anemone/compute/reduce_columns.h"
 
 namespace anemone::compute {
@@ -52,6 +53,7 @@ void column_pieces(const LogSumExpPlan& plan, const ColumnBlock& block, std::int
                    std::int64_t end, const void* in, float* shifts, float* sums) {
   enum : std::uint8_t { kX, kShift, kSlots };
   alignas(64) float slots[kSlots * kSlotStride], sum[kSlotStride];
+  const auto operands = slot_operands<kSlots>(slots, kSlotStride);
   using Op = kernels::ElementwiseOp;
   static constexpr kernels::ElementwiseStep kSteps[] = {{Op::sub, kX, kX, kShift},
                                                         {Op::exp, kX, kX}};
@@ -64,7 +66,7 @@ void column_pieces(const LogSumExpPlan& plan, const ColumnBlock& block, std::int
   std::transform(shift, shift + padded, shift, shift_of);
   std::fill_n(sum, padded, 0.0f);
   for_each_input(plan.walk, block, begin, end, {in, {}}, slots, [&] {
-    plan.elementwise->run(kSteps, 2, slots, kSlotStride, padded);
+    plan.elementwise->run(kSteps, 2, operands.data(), padded);
     kernel.accumulate(ReduceOp::sum, sum, slots, block.count);
   });
   std::copy_n(shift, block.count, shifts);

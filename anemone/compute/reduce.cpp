@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "anemone/base/error.h"
+#include "anemone/compute/elementwise_block.h"
 #include "anemone/compute/reduce_columns.h"
 
 namespace anemone::compute {
@@ -202,16 +203,10 @@ ReducePlan plan_reduce(const ReduceSpec& given, const CpuFeatures& features) {
 
 void compute_input(const ReducePlan& plan, std::span<const void* const> inputs, std::int64_t first,
                    std::int64_t n, float* slot) {
-  const ElementwisePlan& program = *plan.program;
-  alignas(64) float slots[ElementwisePlan::kMaxSlots * kSlotStride];
-  for (std::size_t i = 0; i < inputs.size(); ++i) {
-    load_slot(*plan.convert, program.inputs[i], inputs[i], first, n,
-              slots + static_cast<std::int64_t>(i) * kSlotStride);
-  }
-  const std::int64_t padded = round_up(n, kernels::kSlotMultiple);
-  program.kernel->run(program.steps.data(), static_cast<int>(program.steps.size()), slots,
-                      kSlotStride, padded);
-  std::copy_n(slots + program.output_slots.front() * kSlotStride, padded, slot);
+  ElementwiseBlock block(*plan.program);
+  if (block.run(inputs, first, n, {slot})) return;
+  std::copy_n(block.slot(plan.program->output_slots.front()), round_up(n, kernels::kSlotMultiple),
+              slot);
 }
 
 void run(ThreadPool& pool, const ReducePlan& plan, std::span<std::byte> workspace, const void* in,

@@ -5,7 +5,7 @@
 #include <limits>
 
 #include "anemone/base/error.h"
-#include "anemone/compute/slots.h"
+#include "anemone/compute/elementwise_block.h"
 
 namespace anemone::compute {
 namespace {
@@ -84,6 +84,7 @@ void run_columns(const SoftmaxPlan& plan, const void* in, void* out, PairedWalk:
   enum : std::uint8_t { kX, kMax, kSum, kSlots };
   constexpr std::int64_t kStride = kColumns + kernels::kSlotMultiple;
   alignas(64) float slots[kSlots * kStride];
+  const auto operands = slot_operands<kSlots>(slots, kStride);
   using Op = kernels::ElementwiseOp;
   static constexpr kernels::ElementwiseStep kSteps[] = {
       {Op::sub, kX, kX, kMax}, {Op::exp, kX, kX}, {Op::div, kX, kX, kSum}};
@@ -99,7 +100,7 @@ void run_columns(const SoftmaxPlan& plan, const void* in, void* out, PairedWalk:
         plan.kernel->accumulate(kernels::ReduceOp::max, slots + kMax * kStride, slots, count);
         continue;
       }
-      plan.elementwise->run(kSteps, pass == 1 ? 2 : 3, slots, kStride, padded);
+      plan.elementwise->run(kSteps, pass == 1 ? 2 : 3, operands.data(), padded);
       if (pass == 1) {
         plan.kernel->accumulate(kernels::ReduceOp::sum, slots + kSum * kStride, slots, count);
       } else {

@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "anemone/base/error.h"
-#include "anemone/compute/slots.h"
+#include "anemone/compute/elementwise_block.h"
 
 namespace anemone::compute {
 namespace {
@@ -32,7 +32,7 @@ class Row {
     for (std::int64_t begin = 0; begin < length_; begin += kBlock) {
       const std::int64_t n = load(begin);
       static constexpr kernels::ElementwiseStep kMultiply[] = {{Op::mul, kT, kP, kDp}};
-      plan_.elementwise->run(kMultiply, 1, slots_, kSlotStride, round_up(n, kMultiple));
+      plan_.elementwise->run(kMultiply, 1, operands_.data(), round_up(n, kMultiple));
       sum += plan_.reduce->reduce(kernels::ReduceOp::sum, slot(kT), n);
     }
     const kernels::ElementwiseStep steps[] = {{Op::add_imm, kDp, kDp, 0, 0, -sum},
@@ -40,7 +40,7 @@ class Row {
     for (std::int64_t begin = 0; begin < length_; begin += kBlock) {
       const std::int64_t n =
           length_ <= kBlock ? length_ : load(begin);  // a short row is still there
-      plan_.elementwise->run(steps, 2, slots_, kSlotStride, round_up(n, kMultiple));
+      plan_.elementwise->run(steps, 2, operands_.data(), round_up(n, kMultiple));
       store(begin, n);
     }
     if (length_ == plan_.length) return;
@@ -81,6 +81,8 @@ class Row {
   std::ptrdiff_t p_at_ = 0, dp_at_ = 0, dx_at_ = 0;
   std::int64_t length_ = 0;
   alignas(64) float slots_[kSlots * kSlotStride];
+  const std::array<ElementwiseOperand, kSlots> operands_ =
+      slot_operands<kSlots>(slots_, kSlotStride);
 };
 
 }  // namespace

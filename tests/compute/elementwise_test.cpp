@@ -110,6 +110,37 @@ TEST_F(ElementwisePrograms, RunInPlace) {
   }
 }
 
+// Inputs that stay in memory, whose slots steps write over; one of them is an output as it is.
+TEST_F(ElementwisePrograms, MayWriteOverTheSlotsOfInputs) {
+  for (const std::int64_t count : {1008, 1009}) {  // whole vectors, and a rest
+    const Shape shape{count};
+    const Strides strides = contiguous_strides(shape);
+    Buffer a(DType::fp16, count), b(DType::fp32, count), c(DType::fp16, count);
+    a.fill_random(1), b.fill_random(2), c.fill_random(3);
+    const Buffer a_before = a, b_before = b;
+    // The outputs: c; a·b + b, where a was; a·b, where b was.
+    const ElementwiseSpec spec{
+        shape,
+        {{DType::fp16, strides}, {DType::fp32, strides}, {DType::fp16, strides}},
+        {{DType::fp32, strides, 2}, {DType::fp16, strides, 1}, {DType::fp32, strides, 0}},
+        {{Op::mul, 0, 0, 1}, {Op::add, 1, 0, 1}}};
+    for (const CpuFeatures& features : isas_) {
+      a = a_before, b = b_before;
+      Buffer kept(DType::fp32, count);
+      const void* inputs[] = {a.data(), b.data(), c.data()};
+      void* outputs[] = {kept.data(), a.data(), b.data()};
+      run(*pools_[1], plan_elementwise(spec, features), inputs, outputs);
+      for (std::int64_t i = 0; i < count; ++i) {
+        const float x = static_cast<float>(a_before.get(i)),
+                    y = static_cast<float>(b_before.get(i));
+        ASSERT_EQ(kept.get(i), c.get(i));
+        ASSERT_EQ(b.get(i), x * y);
+        ASSERT_EQ(a.get(i), round_to(DType::fp16, x * y + y));
+      }
+    }
+  }
+}
+
 TEST_F(ElementwisePrograms, ReplacePowersThatAreRoots) {
   const Shape shape{64};
   const Strides strides = contiguous_strides(shape);

@@ -36,7 +36,9 @@ class ElementwiseKernels : public testing::TestWithParam<int> {
     std::copy(c.begin(), c.end(), slots.begin() + static_cast<std::ptrdiff_t>(2 * padded));
     const ElementwiseStep step{op, 3, 0, 1, 2, imm};
     const auto size = static_cast<std::ptrdiff_t>(padded);
-    row().run(&step, 1, slots.data(), size, size);
+    ElementwiseOperand operands[4];
+    for (std::size_t i = 0; i < 4; ++i) operands[i].data = slots.data() + i * padded;
+    row().run(&step, 1, operands, size);
     return {slots.begin() + 3 * size, slots.begin() + 3 * size + static_cast<std::ptrdiff_t>(n)};
   }
   float one(Op op, float a, float b = 0, float c = 0, float imm = 0) const {
@@ -137,6 +139,43 @@ TEST_P(ElementwiseKernels, Arithmetic) {
       const float fused = std::fma(a, b, 0.5f), twice = a * b + 0.5f;
       const float got = one(Op::mul_add, a, b, 0.5f);
       EXPECT_TRUE(same(got, fused) || same(got, twice));
+    }
+  }
+}
+
+// Operands of both types, in every combination, against the same operation on floats.
+TEST_P(ElementwiseKernels, ReadAndWriteFp16InPlace) {
+  constexpr std::size_t kCount = 48;
+  const Op ops[] = {Op::fill, Op::copy, Op::silu, Op::add_imm, Op::sub, Op::mul, Op::mul_add};
+  std::mt19937 random(1);
+  std::uniform_real_distribution<float> uniform(-3, 3);
+  std::vector<f16> halves[4];
+  std::vector<float> floats[4];
+  for (int i = 0; i < 4; ++i) {
+    for (std::size_t j = 0; j < kCount; ++j) {
+      halves[i].push_back(f16_from_float(uniform(random)));
+      floats[i].push_back(to_float(halves[i].back()));
+    }
+  }
+  for (const Op op : ops) {
+    const std::vector<float> expected = apply(op, floats[0], floats[1], floats[2], 0.75f);
+    for (int types = 0; types < 16; ++types) {
+      SCOPED_TRACE(std::string(elementwise_op_name(op)) + ", types " + std::to_string(types));
+      ElementwiseOperand operands[4];
+      for (int i = 0; i < 4; ++i) {
+        const bool half = (types >> i & 1) != 0;
+        operands[i].type = half ? DType::fp16 : DType::fp32;
+        operands[i].data = half ? static_cast<void*>(halves[i].data()) : floats[i].data();
+      }
+      const ElementwiseStep step{op, 3, 0, 1, 2, 0.75f};
+      row().run(&step, 1, operands, kCount);
+      for (std::size_t j = 0; j < kCount; ++j) {
+        if (operands[3].type == DType::fp16) {
+          ASSERT_EQ(halves[3][j].bits, f16_from_float(expected[j]).bits);
+        } else {
+          ASSERT_EQ(floats[3][j], expected[j]);
+        }
+      }
     }
   }
 }

@@ -1,15 +1,17 @@
-// Elementwise operations on fp32 slots (see convert.h), run as a list of steps over one block.
+// Elementwise operations on fp32 slots (see convert.h), run as a list of steps over one block. What
+// lies in memory as fp16 or fp32, element beside element, is read and written where it is.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
 #include "anemone/base/cpu_features.h"
+#include "anemone/base/dtype.h"
 #include "anemone/kernels/table.h"
 
 namespace anemone::kernels {
 
-// OP(name, number of slots read): what dst becomes, with a, b, c the slots read and i the
+// OP(name, number of operands read): what dst becomes, with a, b, c the operands read and i the
 // immediate. max and min propagate NaN. Errors against the exact result are those of one fp32
 // rounding (0.5 ulp) unless stated; the stated ones are tested bounds.
 #define ANEMONE_ELEMENTWISE_OPS(OP)                                                          \
@@ -62,10 +64,16 @@ struct ElementwiseStep {
   float immediate = 0;
 };
 
-// Runs the steps on n elements (a multiple of kSlotMultiple) of the slots slots + index *
-// slot_stride.
-using ElementwiseFn = void(const ElementwiseStep* steps, int count, float* slots,
-                           std::ptrdiff_t slot_stride, std::ptrdiff_t n) noexcept;
+// What a step reads or writes: n elements from here on. fp32 or fp16; fp32 for pow and pow_imm.
+struct ElementwiseOperand {
+  void* data = nullptr;
+  DType type = DType::fp32;
+};
+
+// Runs the steps on n elements (a multiple of kSlotMultiple) of the operands that they number. An
+// operand that a step writes may be one that it reads.
+using ElementwiseFn = void(const ElementwiseStep* steps, int count,
+                           const ElementwiseOperand* operands, std::ptrdiff_t n) noexcept;
 
 struct ElementwiseKernel {
   Isa isa;
