@@ -33,6 +33,11 @@ struct [[nodiscard]] Status {
   static Status failure(std::string why) { return {std::move(why)}; }
 };
 
+// Where a failure ends what was asked for.
+inline void throw_if_failed(const Status& status) {
+  if (!status.ok()) throw Error(status.message);
+}
+
 [[noreturn]] void check_failed(const char* condition, const char* why, const char* file, int line);
 
 }  // namespace anemone

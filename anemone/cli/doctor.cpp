@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "anemone/base/clock.h"
 #include "anemone/base/cpu_features.h"
 #include "anemone/base/error.h"
 #include "anemone/base/file.h"
@@ -27,7 +28,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-struct Options {
+struct DoctorOptions {
   std::string directory = ".";
   bool json = false, quick = false;
 };
@@ -87,11 +88,6 @@ Json neural_engine_facts() {
   return facts;
 }
 
-double milliseconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
-      .count();
-}
-
 // What saving a checkpoint there would cost: a small synced file, and the speed of a large one.
 Json sync_facts(const std::filesystem::path& directory) {
   constexpr std::size_t kLarge = std::size_t{16} << 20;
@@ -123,7 +119,7 @@ void check_directory(const std::string& given) {
   throw Error(there ? "is not a folder" : "there is no such folder", given);
 }
 
-Json disk_facts(const Options& options) {
+Json disk_facts(const DoctorOptions& options) {
   const auto directory = std::filesystem::absolute(options.directory).lexically_normal();
   Json facts = {{"path", directory.string()}, {"free_bytes", free_disk_bytes(directory)}};
   if (!options.quick) facts.update(sync_facts(directory));
@@ -211,7 +207,7 @@ void print_text(const Json& facts) {
                          peak["copy_gb_per_s"].get<double>(), peak["threads"].get<int>()));
 }
 
-int examine(const Options& options) {
+int examine(const DoctorOptions& options) {
   check_directory(options.directory);
   Json facts = {{"build", build_facts()},    {"processor", processor_facts()},
                 {"memory", memory_facts()},  {"disk", disk_facts(options)},
@@ -225,8 +221,8 @@ int examine(const Options& options) {
   return facts["disk"].contains("problem") ? kExitFailure : kExitOk;
 }
 
-Run setup(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+Run setup_doctor(CLI::App& app) {
+  auto options = std::make_shared<DoctorOptions>();
   app.add_option("--dir", options->directory, "Look at the disk of this folder")
       ->capture_default_str();
   app.add_flag("--json", options->json, "Print JSON");
@@ -239,6 +235,6 @@ Run setup(CLI::App& app) {
 const Command doctor_command = {"doctor", "Show what this machine is and what of it can be used",
                                 "  anemone doctor --dir runs\n"
                                 "  anemone doctor --json",
-                                setup};
+                                setup_doctor};
 
 }  // namespace anemone::cli

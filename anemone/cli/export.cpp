@@ -50,17 +50,13 @@ std::string describe(const char* side, const mil::Function& function,
   return text;
 }
 
-void require(const Status& status) {
-  if (!status.ok()) throw Error(status.message);
-}
-
 void export_plain(const ExportFlags& flags, nn::Kernel& kernel, mil::ConstantSource& constants,
                   const std::filesystem::path& folder) {
   mil::Function& function = kernel.program.main();
   mil::PackedLayout layout;
   if (flags.io == "packed") layout = mil::pack_io(function, kernel.name);
   mil::verify_or_throw(kernel.program, kernel.name);
-  require(mil::export_program(kernel.program, constants, folder));
+  throw_if_failed(mil::export_program(kernel.program, constants, folder));
   fmt::print("{}\n{}{}", folder.string(), describe("in ", function, function.inputs, layout.inputs),
              describe("out", function, function.outputs, layout.outputs));
 }
@@ -92,7 +88,7 @@ void export_legal(const ExportFlags& flags, nn::Kernel& kernel, mil::ConstantSou
   options.constants = &constants;
   const ane::LegalizedProgram legal = ane::legalize(
       std::move(kernel.program), ane::find_target(flags.target, flags.macos), options);
-  require(ane::write_model_folder(legal, constants, folder));
+  throw_if_failed(ane::write_model_folder(legal, constants, folder));
   const ane::LegalFunction& function = legal.functions.front();
   fmt::print("{}\n{}{}", folder.string(), describe("in ", function.input_buffers, function.inputs),
              describe("out", function.output_buffers, function.outputs));
@@ -116,7 +112,7 @@ int run(const ExportFlags& flags) {
   return kExitOk;
 }
 
-Run setup(CLI::App& app) {
+Run setup_export(CLI::App& app) {
   auto flags = std::make_shared<ExportFlags>();
   flags->config.declare(app, {"--precision", "--partition", "--seed"});
   app.add_option("--checkpoint", flags->checkpoint,
@@ -150,6 +146,6 @@ const Command export_command = {
     "runs/layer/checkpoints/step-00000400 "
     "--out kernels\n"
     "  anemone export --config configs/layer.toml --target m4 --out kernels",
-    setup};
+    setup_export};
 
 }  // namespace anemone::cli

@@ -18,7 +18,7 @@ constexpr int kFormatVersion = 1;
 constexpr const char* kFormat = "anemone-checkpoint";
 constexpr const char* kPlace = "manifest.json";
 constexpr std::size_t kLongest = 65536;
-constexpr std::size_t kShown = 40;  // of a wrong value in a message
+constexpr std::size_t kShownValue = 40;  // of a wrong value in a message
 
 Json parse_bounded(std::string_view text) {
   if (text.size() > kLongest) {
@@ -40,16 +40,18 @@ Json field(const Json& object, const std::string& key) {
   return found == object.end() ? Json() : *found;
 }
 
-std::uint64_t number(const Json& object, const std::string& key) {
+std::uint64_t count_field(const Json& object, const std::string& key) {
   const Json value = field(object, key);
   if (value.is_number_unsigned()) return value.get<std::uint64_t>();
-  throw Error(fmt::format("\"{}\" is {}", key, value.dump().substr(0, kShown)), kPlace, "a count");
+  throw Error(fmt::format("\"{}\" is {}", key, value.dump().substr(0, kShownValue)), kPlace,
+              "a count");
 }
 
 std::string text_field(const Json& object, const std::string& key) {
   const Json value = field(object, key);
   if (value.is_string()) return value.get<std::string>();
-  throw Error(fmt::format("\"{}\" is {}", key, value.dump().substr(0, kShown)), kPlace, "a string");
+  throw Error(fmt::format("\"{}\" is {}", key, value.dump().substr(0, kShownValue)), kPlace,
+              "a string");
 }
 
 }  // namespace
@@ -71,20 +73,20 @@ std::string to_text(const Manifest& manifest) {
 Manifest parse_manifest(std::string_view text) {
   const Json json = parse_bounded(text);
   if (text_field(json, "format") != kFormat) throw Error("not a manifest", kPlace, kFormat);
-  if (const std::uint64_t version = number(json, "version"); version != kFormatVersion) {
+  if (const std::uint64_t version = count_field(json, "version"); version != kFormatVersion) {
     throw Error(fmt::format("format version {}", version), kPlace, std::to_string(kFormatVersion));
   }
   Manifest manifest;
-  manifest.step = number(json, "step");
+  manifest.step = count_field(json, "step");
   const Json files = field(json, "files");
   if (!files.is_object()) throw Error("names no files", kPlace);
   for (const auto& [name, file] : files.items()) {
     if (!file.is_object()) throw Error("no entry for a file", kPlace, "its size and hash");
-    manifest.files.push_back({name, number(file, "bytes"), text_field(file, "xxh3_128")});
+    manifest.files.push_back({name, count_field(file, "bytes"), text_field(file, "xxh3_128")});
   }
   const std::string claimed = text_field(json, "manifest_xxh3_128");
   if (to_text(manifest) != text) {
-    throw Error(fmt::format("hash {} is not the hash of the text", claimed.substr(0, kShown)),
+    throw Error(fmt::format("hash {} is not the hash of the text", claimed.substr(0, kShownValue)),
                 kPlace, "an undamaged manifest");
   }
   return manifest;

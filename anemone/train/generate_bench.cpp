@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "anemone/base/clock.h"
 #include "anemone/base/cpu_features.h"
 #include "anemone/base/error.h"
 #include "anemone/compute/peak.h"
@@ -20,8 +21,6 @@
 namespace anemone::train {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 // Milliseconds of each token. Which tokens does not matter: all take the same way.
 std::vector<double> time_tokens(model::Decoder& decoder, std::int64_t tokens) {
   std::vector<double> times;
@@ -29,7 +28,7 @@ std::vector<double> time_tokens(model::Decoder& decoder, std::int64_t tokens) {
     const auto start = Clock::now();
     const auto token = static_cast<std::uint32_t>(i % decoder.vocabulary());
     if (const Status status = decoder.take(token); !status.ok()) throw Error(status.message);
-    times.push_back(std::chrono::duration<double, std::milli>(Clock::now() - start).count());
+    times.push_back(milliseconds_since(start));
   }
   return times;
 }

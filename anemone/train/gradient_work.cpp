@@ -7,12 +7,11 @@
 #include <chrono>
 #include <exception>
 
+#include "anemone/base/clock.h"
 #include "anemone/base/error.h"
 
 namespace anemone::train {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 compute::GemmSpec product_spec(const engine::Port& dy, const engine::Port& x,
                                compute::ProductPrecision precision) {
@@ -188,7 +187,7 @@ void GradientWork::run(Job& job) {
   else
     run_direct(job);
   check_finite(job);
-  job.milliseconds = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+  job.milliseconds = milliseconds_since(start);
 }
 
 void GradientWork::run_product(const Job& job) {

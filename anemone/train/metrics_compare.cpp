@@ -12,28 +12,28 @@
 namespace anemone::train {
 namespace {
 
-using Json = nlohmann::json;
+using nlohmann::json;
 
 bool is_time(const std::string& key) {
   return key == "ms" || key.starts_with("ms_") || key.ends_with("_seconds");
 }
 
-bool is_result(const Json& line) {
+bool is_result(const json& line) {
   const std::string type = line.value("type", "");
   return type == "step" || type == "update" || type == "validation" || type == "sample" ||
          type == "rollback";
 }
 
-std::vector<Json> result_lines(const std::filesystem::path& path) {
+std::vector<json> result_lines(const std::filesystem::path& path) {
   const std::string text = read_text_file(path);
-  std::vector<Json> lines;
+  std::vector<json> lines;
   std::size_t number = 0;
   for (std::size_t at = 0; at < text.size();) {
     const std::size_t end = std::min(text.find('\n', at), text.size());
     ++number;
-    Json line = Json::parse(text.begin() + static_cast<std::ptrdiff_t>(at),
+    json line = json::parse(text.begin() + static_cast<std::ptrdiff_t>(at),
                             text.begin() + static_cast<std::ptrdiff_t>(end), nullptr, false);
-    if (!line.is_object() || !line.value("type", Json()).is_string()) {
+    if (!line.is_object() || !line.value("type", json()).is_string()) {
       throw Error("not a line of metrics", fmt::format("{}:{}", path.string(), number),
                   "a JSON object with a type");
     }
@@ -43,22 +43,22 @@ std::vector<Json> result_lines(const std::filesystem::path& path) {
   return lines;
 }
 
-std::string describe(const Json& line) {
+std::string describe(const json& line) {
   const std::string type = line["type"];
   const char* number = type == "step" ? "step" : "update";
-  return type + " " + line.value(number, Json()).dump();
+  return type + " " + line.value(number, json()).dump();
 }
 
-void compare_lines(const Json& a, const Json& b, std::vector<std::string>& differences) {
+void compare_lines(const json& a, const json& b, std::vector<std::string>& differences) {
   if (describe(a) != describe(b)) {
     differences.push_back(fmt::format("{} and {} at the same place", describe(a), describe(b)));
     return;
   }
-  Json all = a;
+  json all = a;
   all.update(b);
   for (const auto& [key, value] : all.items()) {
     if (is_time(key)) continue;
-    const Json left = a.value(key, Json()), right = b.value(key, Json());
+    const json left = a.value(key, json()), right = b.value(key, json());
     if (left != right) {
       differences.push_back(
           fmt::format("{}: {}: {} and {}", describe(a), key, left.dump(), right.dump()));
@@ -70,7 +70,7 @@ void compare_lines(const Json& a, const Json& b, std::vector<std::string>& diffe
 
 std::vector<std::string> compare_metrics(const std::filesystem::path& first,
                                          const std::filesystem::path& second, std::size_t most) {
-  const std::vector<Json> a = result_lines(first), b = result_lines(second);
+  const std::vector<json> a = result_lines(first), b = result_lines(second);
   std::vector<std::string> differences;
   for (std::size_t i = 0; i < std::min(a.size(), b.size()) && differences.size() < most; ++i) {
     compare_lines(a[i], b[i], differences);

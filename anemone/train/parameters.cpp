@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numbers>
 
 #include "anemone/base/element.h"
 #include "anemone/base/error.h"
@@ -14,8 +15,6 @@
 
 namespace anemone::train {
 namespace {
-
-constexpr double kPi = 3.14159265358979323846;
 
 // Every parameter begins at an aligned address; what is between stays zero, so that whole-model
 // loops need not know.
@@ -251,7 +250,7 @@ void fill_normal(Parameter& parameter, std::uint64_t seed) {
   const double scale = parameter.spec.init_scale;
   for (std::size_t i = 0; i < parameter.value.size(); i += 2) {
     const double radius = std::sqrt(-2 * std::log(1 - random.uniform()));
-    const double angle = 2 * kPi * random.uniform();
+    const double angle = 2 * std::numbers::pi * random.uniform();
     parameter.value[i] = static_cast<float>(scale * radius * std::cos(angle));
     if (i + 1 < parameter.value.size())
       parameter.value[i + 1] = static_cast<float>(scale * radius * std::sin(angle));

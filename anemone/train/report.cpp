@@ -11,25 +11,26 @@
 #include <vector>
 
 #include "anemone/base/counted.h"
+#include "anemone/base/quantile.h"
 #include "anemone/train/json_number.h"
 #include "anemone/train/text_sampler.h"
 
 namespace anemone::train {
 namespace {
 
-double number(const nlohmann::json& line, const char* name) {
+double number_or_zero(const nlohmann::json& line, const char* name) {
   const auto found = line.find(name);
   return found == line.end() ? 0 : parse_json_number(*found);
 }
 
 StepTimes times_of(const nlohmann::json& line) {
   StepTimes times;
-  times.total = number(line, "ms");
-  times.engine = number(line, "ms_engine");
-  times.host_math = number(line, "ms_host");
-  times.dw = number(line, "ms_dw");
-  times.optimizer = number(line, "ms_optimizer");
-  times.compile = number(line, "ms_compile");
+  times.total = number_or_zero(line, "ms");
+  times.engine = number_or_zero(line, "ms_engine");
+  times.host_math = number_or_zero(line, "ms_host");
+  times.dw = number_or_zero(line, "ms_dw");
+  times.optimizer = number_or_zero(line, "ms_optimizer");
+  times.compile = number_or_zero(line, "ms_compile");
   return times;
 }
 
@@ -45,14 +46,6 @@ void add(StepTimes& sum, const StepTimes& times) {
 StepTimes divided(const StepTimes& sum, double count) {
   return {sum.engine / count,    sum.host_math / count, sum.dw / count,
           sum.optimizer / count, sum.compile / count,   sum.total / count};
-}
-
-double quantile(std::vector<double>& values, double share) {
-  if (values.empty()) return 0;
-  const auto rank = static_cast<std::size_t>(share * static_cast<double>(values.size() - 1) + 0.5);
-  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(rank),
-                   values.end());
-  return values[rank];
 }
 
 // As in metrics.jsonl ("nan", "inf"), since JSON has no such numbers; null where there is none.
@@ -81,15 +74,16 @@ void summarize_metrics(const std::filesystem::path& metrics, Report& report) {
     if (!line.is_object()) continue;
     const std::string type = line.value("type", "");
     if (type == "step") {
-      if (milliseconds.empty()) report.first_loss = number(line, "loss");
-      report.last_loss = number(line, "loss");
-      milliseconds.push_back(number(line, "ms"));
+      if (milliseconds.empty()) report.first_loss = number_or_zero(line, "loss");
+      report.last_loss = number_or_zero(line, "loss");
+      milliseconds.push_back(number_or_zero(line, "ms"));
       add(sum, times_of(line));
     } else if (type == "update") {
       add(sum, times_of(line));
     } else if (type == "validation") {
-      report.last_validation_loss = number(line, "loss");
-      if (line.contains("bits_per_byte")) report.bits_per_byte = number(line, "bits_per_byte");
+      report.last_validation_loss = number_or_zero(line, "loss");
+      if (line.contains("bits_per_byte"))
+        report.bits_per_byte = number_or_zero(line, "bits_per_byte");
       if (!report.first_validation_loss) report.first_validation_loss = report.last_validation_loss;
     } else if (type == "sample" && line.contains("text")) {
       report.sample = {line.value("update", std::uint64_t{0}), line.value("prompt", ""),

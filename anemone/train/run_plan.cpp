@@ -3,7 +3,9 @@
 
 #include <algorithm>
 
+#include "anemone/base/clock.h"
 #include "anemone/base/cpu_features.h"
+#include "anemone/base/quantile.h"
 #include "anemone/base/system_info.h"
 #include "anemone/nn/language_model.h"
 #include "anemone/train/cadence.h"
@@ -16,17 +18,8 @@ namespace anemone::train {
 namespace {
 
 // A burst of steps: enough of them for a median, unless that takes too long.
-constexpr std::size_t kMostSteps = 20;
+constexpr std::size_t kMostTimedSteps = 20;
 constexpr double kBurstSeconds = 1.5;
-
-void check(const Status& status) {
-  if (!status.ok()) throw Error(status.message);
-}
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
 
 class Planner {
  public:
@@ -138,21 +131,21 @@ class Planner {
     const Clock::time_point start = Clock::now();
     const auto samples = session_.training_samples(first, count);
     for (const TeamStep& step : session_.team->train(samples, session_.state.loss_scale.scale))
-      check(step.result.status);
+      throw_if_failed(step.result.status);
     return 1e3 * seconds_since(start) / static_cast<double>(count);
   }
 
   // The first steps map memory: they count only where there is no time for others.
   void measure_steps() {
     const std::uint64_t at_once = session_.steps_at_once();
-    const auto most = std::max<std::uint64_t>(2, kMostSteps / at_once);
+    const auto most = std::max<std::uint64_t>(2, kMostTimedSteps / at_once);
     std::vector<double> steps = {timed_steps(0, at_once)};
     double spent = steps[0] / 1e3 * static_cast<double>(at_once);
     for (std::uint64_t i = 1; i <= most && spent < kBurstSeconds; ++i) {
       steps.push_back(timed_steps(i * at_once, at_once));
       spent += steps.back() / 1e3 * static_cast<double>(at_once);
     }
-    check(session_.team->finish_gradients());
+    throw_if_failed(session_.team->finish_gradients());
     if (steps.size() > 1) steps.erase(steps.begin());
     plan_.times.step = median(steps);
     plan_.times.timed_steps = steps.size() * at_once;
@@ -168,7 +161,7 @@ class Planner {
                {accumulated, scale, learning_rate(train, t), t + 1});
     session_.clear_gradients();
     double compiling = 0;
-    check(session_.team->update_weights(compiling));
+    throw_if_failed(session_.team->update_weights(compiling));
     return 1e3 * seconds_since(start);
   }
 
@@ -185,9 +178,10 @@ class Planner {
     const auto samples = session_.validation_samples(0, at_a_time);
     std::vector<double> times;
     double spent = 0;
-    while (times.size() < kMostSteps && spent < kBurstSeconds / 2) {
+    while (times.size() < kMostTimedSteps && spent < kBurstSeconds / 2) {
       const Clock::time_point start = Clock::now();
-      for (const TeamStep& step : session_.team->evaluate(samples)) check(step.result.status);
+      for (const TeamStep& step : session_.team->evaluate(samples))
+        throw_if_failed(step.result.status);
       times.push_back(1e3 * seconds_since(start));
       spent += times.back() / 1e3;
     }

@@ -6,6 +6,7 @@
 
 #include "anemone/base/counted.h"
 #include "anemone/base/duration.h"
+#include "anemone/base/megabytes.h"
 #include "anemone/train/data_source.h"
 #include "anemone/train/run_plan.h"
 #include "anemone/train/schedule.h"
@@ -19,8 +20,8 @@ std::string millions(std::int64_t number) {
   return fmt::format("{:.3f} M", static_cast<double>(number) / 1e6);
 }
 
-std::string megabytes(std::uint64_t bytes) {
-  return fmt::format("{:.1f} MB", static_cast<double>(bytes) / 1e6);
+std::string megabytes_text(std::uint64_t bytes) {
+  return fmt::format("{:.1f} MB", megabytes(bytes));
 }
 
 void model_text(const RunPlan& p, const Line& line) {
@@ -86,23 +87,23 @@ void work_text(const RunPlan& p, const Line& line) {
 
 void memory_text(const RunPlan& p, const Line& line) {
   const PlannedMemory& m = p.memory;
-  std::string total = megabytes(m.total());
-  if (m.available > 0) total += fmt::format(" of {} available", megabytes(m.available));
+  std::string total = megabytes_text(m.total());
+  if (m.available > 0) total += fmt::format(" of {} available", megabytes_text(m.available));
   line("memory", total);
-  line("  weights", megabytes(m.weights) + ", fp32");
-  line("  gradients", megabytes(m.gradients));
+  line("  weights", megabytes_text(m.weights) + ", fp32");
+  line("  gradients", megabytes_text(m.gradients));
   if (m.step.lanes > 0)
-    line("  lanes", megabytes(m.step.lanes) + ": gradients of steps side by side");
-  line("  Adam", megabytes(m.moments));
-  line("  packed", megabytes(m.step.constants) + ": weights in the engine's form");
-  line("  activations", megabytes(m.step.surfaces) + ": and what flows back");
-  line("  scratch", megabytes(m.step.scratch + m.step.host));
-  if (m.sampler > 0) line("  sample", megabytes(m.sampler) + ": while text is written");
-  line("  data",
-       megabytes(m.data) + (m.mapped == 0 ? ""
-                                          : fmt::format("; and {} of mapped files, given back when "
-                                                        "memory is short",
-                                                        megabytes(m.mapped))));
+    line("  lanes", megabytes_text(m.step.lanes) + ": gradients of steps side by side");
+  line("  Adam", megabytes_text(m.moments));
+  line("  packed", megabytes_text(m.step.constants) + ": weights in the engine's form");
+  line("  activations", megabytes_text(m.step.surfaces) + ": and what flows back");
+  line("  scratch", megabytes_text(m.step.scratch + m.step.host));
+  if (m.sampler > 0) line("  sample", megabytes_text(m.sampler) + ": while text is written");
+  line("  data", megabytes_text(m.data) +
+                     (m.mapped == 0 ? ""
+                                    : fmt::format("; and {} of mapped files, given back when "
+                                                  "memory is short",
+                                                  megabytes_text(m.mapped))));
 }
 
 std::string cadence_text(const PlannedCheckpoints& c) {
@@ -116,9 +117,10 @@ std::string cadence_text(const PlannedCheckpoints& c) {
 void disk_text(const RunPlan& p, const Line& line) {
   const PlannedCheckpoints& c = p.checkpoints;
   line("checkpoint",
-       fmt::format("{} on disk ({} in the middle of an update); {}", megabytes(c.bytes),
-                   megabytes(c.bytes_in_update), cadence_text(c)));
-  line("", fmt::format("at most {} at once: {}", c.most, megabytes(c.most * c.bytes_in_update)));
+       fmt::format("{} on disk ({} in the middle of an update); {}", megabytes_text(c.bytes),
+                   megabytes_text(c.bytes_in_update), cadence_text(c)));
+  line("",
+       fmt::format("at most {} at once: {}", c.most, megabytes_text(c.most * c.bytes_in_update)));
   line("folder", p.folder);
 }
 

@@ -5,14 +5,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 
 #include "anemone/base/counted.h"
 #include "anemone/base/error.h"
 
 namespace anemone::train {
 namespace {
-
-constexpr double kPi = 3.14159265358979323846;
 
 struct ScheduleRow {
   std::string_view name;
@@ -24,7 +23,7 @@ constexpr ScheduleRow kSchedules[] = {
     {"linear", [](double progress, double least) { return 1 - (1 - least) * progress; }},
     {"cosine",
      [](double progress, double least) {
-       return least + (1 - least) * 0.5 * (1 + std::cos(kPi * progress));
+       return least + (1 - least) * 0.5 * (1 + std::cos(std::numbers::pi * progress));
      }},
 };
 

@@ -7,8 +7,10 @@
 #include <chrono>
 #include <map>
 
+#include "anemone/base/clock.h"
 #include "anemone/base/cpu_features.h"
 #include "anemone/base/error.h"
+#include "anemone/base/quantile.h"
 #include "anemone/base/random.h"
 #include "anemone/base/system_info.h"
 #include "anemone/compute/optimizer.h"
@@ -25,21 +27,10 @@
 namespace anemone::train {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 constexpr int kWarmUpSteps = 2;
 constexpr std::int64_t kFewestSteps = 3;
 constexpr int kUpdates = 5;  // timed, for the optimizer and new weights
 constexpr double kLossScale = 65536;
-
-double milliseconds_since(Clock::time_point start) {
-  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-}
-
-double quantile(std::vector<double> values, double share) {
-  std::sort(values.begin(), values.end());
-  return values[static_cast<std::size_t>(share * static_cast<double>(values.size() - 1) + 0.5)];
-}
-double median(const std::vector<double>& values) { return quantile(values, 0.5); }
 
 const char* kind_name(StepPart::Kind kind) {
   switch (kind) {
@@ -55,10 +46,6 @@ const char* kind_name(StepPart::Kind kind) {
       return "dw";
   }
   return "";
-}
-
-void check(const Status& status) {
-  if (!status.ok()) throw Error(status.message);
 }
 
 class Bench {
@@ -107,8 +94,8 @@ class Bench {
   }
 
   void step() {
-    check(runner_->run(sample_, kLossScale).status);
-    check(runner_->finish_gradients());
+    throw_if_failed(runner_->run(sample_, kLossScale).status);
+    throw_if_failed(runner_->finish_gradients());
   }
 
   // What a virtual machine gets changes with the minutes: the peak is measured before and after the
@@ -168,7 +155,7 @@ class Bench {
       compute::fill_zero(*pool_, parameters_->gradients());
       lap(clears);
       double milliseconds = 0;
-      check(runner_->update_weights(milliseconds));
+      throw_if_failed(runner_->update_weights(milliseconds));
       weights.push_back(milliseconds);
       step();
     }

@@ -4,12 +4,11 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "anemone/base/megabytes.h"
 #include "anemone/train/step_bench.h"
 
 namespace anemone::train {
 namespace {
-
-double megabytes(std::size_t bytes) { return static_cast<double>(bytes) / 1e6; }
 
 std::string update_text(const BenchUpdate& u) {
   return fmt::format(

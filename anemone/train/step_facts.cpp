@@ -6,6 +6,7 @@
 #include <map>
 #include <string>
 
+#include "anemone/base/clock.h"
 #include "anemone/base/error.h"
 #include "anemone/train/step_runner_impl.h"
 
@@ -64,7 +65,7 @@ std::span<const StepPart> StepRunner::Impl::parts() {
   for (int job = 0; job < work_->jobs(); ++job) {
     StepPart& part = parts_[first_job_part_ + at(job)];
     part.milliseconds = work_->milliseconds(job);
-    part.begin = std::chrono::duration<double, std::milli>(work_->began(job) - began_).count();
+    part.begin = milliseconds_between(began_, work_->began(job));
   }
   return parts_;
 }

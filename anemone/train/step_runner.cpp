@@ -7,21 +7,13 @@
 #include <set>
 #include <utility>
 
+#include "anemone/base/clock.h"
 #include "anemone/base/element.h"
 #include "anemone/base/error.h"
 #include "anemone/train/step_runner_impl.h"
 
 namespace anemone::train {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double milliseconds_between(Clock::time_point start, Clock::time_point end) {
-  return std::chrono::duration<double, std::milli>(end - start).count();
-}
-double milliseconds_since(Clock::time_point start) {
-  return milliseconds_between(start, Clock::now());
-}
 
 // Most engines name the program in what they say; here it is named in any case, and once.
 Status named(const std::string& program, Status status) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "anemone/base/clock.h"
 #include "anemone/compute/copy.h"
 #include "anemone/train/gradient_block.h"
 #include "anemone/train/gradient_work.h"
@@ -18,8 +19,6 @@ namespace anemone::train {
 
 class StepRunner::Impl {
  public:
-  using Clock = std::chrono::steady_clock;
-
   Impl(nn::StepGraph graph, engine::Engine& engine, engine::Engine& host_engine,
        ParameterList& parameters, const RunnerOptions& options, compute::ThreadPool* pool);
 

@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "anemone/base/clock.h"
 #include "anemone/base/error.h"
 #include "anemone/train/step_runner_impl.h"
 
@@ -44,7 +45,7 @@ StepRunner::Impl::Impl(nn::StepGraph graph, engine::Engine& engine, engine::Engi
       token_ops_(pool_, gradients_) {
   const Clock::time_point start = Clock::now();
   compile(parameters, options);
-  compile_milliseconds_ = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+  compile_milliseconds_ = milliseconds_since(start);
   make_memory(options);
   weight_surfaces_ = WeightSurfaces(plan_, surfaces_, parameters);
   weight_surfaces_.write(pool_);

@@ -5,21 +5,16 @@
 #include <chrono>
 #include <thread>
 
+#include "anemone/base/clock.h"
 #include "anemone/compute/optimizer.h"
 #include "anemone/train/trainer.h"
 
 namespace anemone::train {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 // Where train.lanes leaves it open.
 constexpr std::int64_t kMostLanes = 8;
 constexpr std::size_t kLaneBytes = std::size_t{128} << 20;  // of all lanes' gradients
-
-double milliseconds_since(Clock::time_point start) {
-  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-}
 
 // Of the steps of an update, those of a lane: [begin, end).
 std::size_t lane_begin(std::size_t steps, int lane, int lanes) {

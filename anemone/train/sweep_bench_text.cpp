@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "anemone/base/megabytes.h"
 #include "anemone/train/sweep_bench.h"
 
 namespace anemone::train {
@@ -30,7 +31,6 @@ std::string to_text(const SweepBench& b) {
                   b.partition, b.precision, b.threads, b.isa, b.cpu, b.peak_tflops);
   text += fmt::format("{:>6}{:>6}{:>8}{:>6}{:>11}{:>10}{:>9}{:>12}{:>10}{:>10}\n", "seq", "dim",
                       "hidden", "head", "ms", "GFLOP", "peak", "tensors MB", "beyond", "packed");
-  const auto megabytes = [](std::size_t bytes) { return static_cast<double>(bytes) / 1e6; };
   for (const SweepPoint& p : b.points) {
     text +=
         fmt::format("{:>6}{:>6}{:>8}{:>6}", p.size.seq, p.size.dim, p.size.hidden, p.size.head_dim);

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string>
 
+#include "anemone/base/clock.h"
 #include "anemone/train/trainer_session.h"
 
 namespace anemone::train {

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "anemone/base/clock.h"
 #include "anemone/train/cadence.h"
 #include "anemone/train/optimizer.h"
 #include "anemone/train/schedule.h"

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "anemone/base/clock.h"
 #include "anemone/base/counted.h"
 #include "anemone/train/json_number.h"
 #include "anemone/train/mean_loss.h"

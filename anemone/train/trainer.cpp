@@ -8,6 +8,7 @@
 #include <span>
 #include <utility>
 
+#include "anemone/base/clock.h"
 #include "anemone/base/counted.h"
 #include "anemone/base/file.h"
 #include "anemone/train/plot.h"

@@ -2,6 +2,7 @@
 // back to a checkpoint within a run.
 #include <fmt/format.h>
 
+#include "anemone/base/clock.h"
 #include "anemone/base/counted.h"
 #include "anemone/base/file.h"
 #include "anemone/train/initial_weights.h"

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "anemone/base/clock.h"
 #include "anemone/compute/peak.h"
 #include "anemone/compute/thread_pool.h"
 #include "anemone/engine/engine.h"
@@ -24,11 +25,6 @@
 #include "anemone/train/trainer_state.h"
 
 namespace anemone::train {
-
-using Clock = std::chrono::steady_clock;
-inline double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 // Thrown while a session is opened, once a signal asks to stop.
 struct StopRequested {
