@@ -63,6 +63,11 @@ ANEMONE_INLINE constexpr bool is_float(DType type) {
   return type == DType::fp16 || type == DType::bf16 || type == DType::fp32 || type == DType::fp64;
 }
 
+// Floats that products are computed of, by kernels of all kinds.
+ANEMONE_INLINE constexpr bool is_product_type(DType type) {
+  return is_float(type) && type != DType::fp64;
+}
+
 ANEMONE_INLINE constexpr bool is_integer(DType type) {
   return type >= DType::int8 && type <= DType::uint64;
 }

@@ -16,8 +16,8 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "'<' is the byte order of this machine");
 
 constexpr std::string_view kMagic{"\x93NUMPY", 6};
-constexpr std::size_t kLargestHeader = 65536;  // NumPy's own headers are below 200 bytes
-constexpr std::size_t kAlignment = 64;         // of the data, as NumPy writes it
+constexpr std::size_t kLargestNpyHeader = 65536;  // NumPy's own headers are below 200 bytes
+constexpr std::size_t kAlignment = 64;            // of the data, as NumPy writes it
 
 struct Descr {
   const char* text;
@@ -161,9 +161,9 @@ std::pair<std::string_view, std::size_t> find_header(std::string_view text,
   const std::size_t start = kMagic.size() + 2 + length_bytes;
   std::uint32_t length = 0;
   if (text.size() >= start) std::memcpy(&length, text.data() + kMagic.size() + 2, length_bytes);
-  if (text.size() < start || length > text.size() - start || length > kLargestHeader) {
+  if (text.size() < start || length > text.size() - start || length > kLargestNpyHeader) {
     throw Error(fmt::format("the header claims {} bytes", length), name,
-                fmt::format("at most {} in a file of {} bytes", kLargestHeader, text.size()));
+                fmt::format("at most {} in a file of {} bytes", kLargestNpyHeader, text.size()));
   }
   return {text.substr(start, length), start + length};
 }

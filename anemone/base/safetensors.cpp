@@ -18,7 +18,8 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "safetensors files are little-endian");
 
 constexpr std::uint64_t kLengthBytes = 8;
-constexpr std::uint64_t kLargestHeader = 100'000'000;  // the limit of the format's own reader
+constexpr std::uint64_t kLargestSafetensorsHeader =
+    100'000'000;  // the limit of the format's own reader
 constexpr std::uint64_t kDataAlignment = 8;
 
 struct DTypeName {
@@ -208,12 +209,13 @@ std::span<const std::byte> header_of(std::span<const std::byte> bytes, const std
   }
   std::uint64_t length = 0;
   std::memcpy(&length, bytes.data(), kLengthBytes);
-  const std::uint64_t most = std::min<std::uint64_t>(bytes.size() - kLengthBytes, kLargestHeader);
+  const std::uint64_t most =
+      std::min<std::uint64_t>(bytes.size() - kLengthBytes, kLargestSafetensorsHeader);
   if (length > most) {
-    throw Error(
-        fmt::format("the header claims {} bytes", length), name,
-        fmt::format("at most {}: {}", most,
-                    most == kLargestHeader ? "the limit of the format" : "the file ends there"));
+    throw Error(fmt::format("the header claims {} bytes", length), name,
+                fmt::format("at most {}: {}", most,
+                            most == kLargestSafetensorsHeader ? "the limit of the format"
+                                                              : "the file ends there"));
   }
   const auto header = bytes.subspan(kLengthBytes, length);
   if (header.empty() || header[0] != std::byte{'{'}) {

@@ -14,8 +14,8 @@
 namespace anemone::cli {
 namespace {
 
-constexpr std::uint64_t kMostTokens = std::uint64_t{1}
-                                      << 20;     // as many as a model may have positions
+constexpr std::uint64_t kMostPositions = std::uint64_t{1}
+                                         << 20;  // as many as a model may have positions
 constexpr std::uint64_t kMostSteps = 1'000'000;  // the time of each is kept
 
 struct BenchFlags {
@@ -47,7 +47,7 @@ CLI::App* declare_generate(CLI::App& app, BenchFlags& flags) {
   flags.config.declare(*generate, {"--engine", "--precision", "--threads"});
   generate->add_option("--tokens", flags.tokens, "Tokens to time, from the first position on")
       ->type_name("N")
-      ->check(whole_number(1, kMostTokens))
+      ->check(whole_number(1, kMostPositions))
       ->capture_default_str();
   declare_output(*generate, flags);
   return generate;
@@ -82,7 +82,7 @@ int sweep(const BenchFlags& flags) {
   return kExitOk;
 }
 
-Run setup(CLI::App& app) {
+Run setup_bench(CLI::App& app) {
   app.require_subcommand(1);
   auto of_step = std::make_shared<BenchFlags>(), of_tokens = std::make_shared<BenchFlags>(),
        of_sweep = std::make_shared<BenchFlags>();
@@ -112,6 +112,6 @@ const Command bench_command = {
     "  anemone bench step --config configs/layer.toml --partition six --explain\n"
     "  anemone bench sweep --config configs/layer.toml --precision bf16 --quick\n"
     "  anemone bench generate --config configs/stories110m.toml",
-    setup};
+    setup_bench};
 
 }  // namespace anemone::cli

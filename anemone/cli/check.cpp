@@ -18,7 +18,7 @@
 namespace anemone::cli {
 namespace {
 
-struct Flags {
+struct CheckFlags {
   std::vector<std::string> files;
   bool json = false;
   bool weights = false;
@@ -67,7 +67,7 @@ std::string describe(const mil::Program& program) {
 }
 
 // True if the file has no errors. Throws Error when it cannot be read.
-bool check_file(const std::string& given, const Flags& flags, nlohmann::json& report) {
+bool check_file(const std::string& given, const CheckFlags& flags, nlohmann::json& report) {
   const ProgramText file(given);
   mil::Diagnostics diagnostics(file.name(), file.text());
   const mil::Program program = mil::parse(file.text(), diagnostics);
@@ -85,7 +85,7 @@ bool check_file(const std::string& given, const Flags& flags, nlohmann::json& re
 }
 
 // All files are looked at, also behind one that cannot be read.
-bool check_files(const Flags& flags, nlohmann::json& report) {
+bool check_files(const CheckFlags& flags, nlohmann::json& report) {
   bool ok = true;
   for (const std::string& file : flags.files) {
     try {
@@ -101,8 +101,8 @@ bool check_files(const Flags& flags, nlohmann::json& report) {
   return ok;
 }
 
-Run setup(CLI::App& app) {
-  auto flags = std::make_shared<Flags>();
+Run setup_check(CLI::App& app) {
+  auto flags = std::make_shared<CheckFlags>();
   app.add_option("file", flags->files,
                  "MIL text, folders of compiled models, or - for standard input")
       ->required()
@@ -129,6 +129,6 @@ const Command check_command = {
     "  anemone check --weights export/*/model.mil     also the files of weights\n"
     "  anemone check --json model.mil | jq '.[0].errors'\n"
     "  sed 's/ios17/ios18/' model.mil | anemone check -",
-    setup};
+    setup_check};
 
 }  // namespace anemone::cli

@@ -17,11 +17,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Flags {
+struct ConvertFlags {
   std::string model, out, to, tokenizer;
 };
 
-model::ModelFormat format_of(const Flags& flags) {
+model::ModelFormat format_of(const ConvertFlags& flags) {
   if (flags.to == "llama2c") return model::ModelFormat::llama2c;
   if (flags.to == "hf") return model::ModelFormat::hugging_face;
   return fs::path(flags.out).extension() == ".bin" ? model::ModelFormat::llama2c
@@ -29,7 +29,7 @@ model::ModelFormat format_of(const Flags& flags) {
 }
 
 // The vocabulary to copy; nothing where the model's are bytes, or none is found, which is said.
-std::string vocabulary_of(const Flags& flags, const model::ModelFile& file) {
+std::string vocabulary_of(const ConvertFlags& flags, const model::ModelFile& file) {
   const model::TokenizerWish wish = {flags.model, file.config.vocab, file.tokenizer,
                                      flags.tokenizer};
   try {
@@ -48,7 +48,7 @@ std::string vocabulary_of(const Flags& flags, const model::ModelFile& file) {
   }
 }
 
-int run(const Flags& flags) {
+int run(const ConvertFlags& flags) {
   std::error_code ignored;
   if (fs::equivalent(flags.model, flags.out, ignored))
     throw UsageError("the model would be written over itself", "OUT", "another name");
@@ -64,8 +64,8 @@ int run(const Flags& flags) {
   return kExitOk;
 }
 
-Run setup(CLI::App& app) {
-  auto flags = std::make_shared<Flags>();
+Run setup_convert(CLI::App& app) {
+  auto flags = std::make_shared<ConvertFlags>();
   app.add_option("model", flags->model,
                  "A llama2.c .bin file, a folder of a Hugging Face llama, a run folder, or a "
                  "checkpoint")
@@ -98,6 +98,6 @@ const Command convert_command = {"convert",
                                  "The tokenizer is copied, too: to OUT/tokenizer.bin, or for "
                                  "tiny.bin to tiny.tokenizer.bin, where\n"
                                  "generate finds it.",
-                                 setup};
+                                 setup_convert};
 
 }  // namespace anemone::cli

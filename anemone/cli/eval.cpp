@@ -32,7 +32,7 @@
 namespace anemone::cli {
 namespace {
 
-struct Flags {
+struct EvalFlags {
   std::string model, data, ids, tokenizer;
   std::vector<std::string> text;
   train::EngineConfig engine;
@@ -44,7 +44,7 @@ struct Flags {
 class Tokens {
  public:
   // Finds the files, before the model is loaded.
-  explicit Tokens(const Flags& flags) {
+  explicit Tokens(const EvalFlags& flags) {
     if (!flags.text.empty()) {
       where_ = flags.text.front();
       check_text(flags.text);
@@ -109,7 +109,7 @@ class Tokens {
 };
 
 // How the tokens are cut into windows: see the help.
-train::Windows windows_of(const Flags& flags) {
+train::Windows windows_of(const EvalFlags& flags) {
   return flags.ids.empty() ? train::Windows::shared_ends : train::Windows::apart;
 }
 
@@ -127,7 +127,7 @@ std::uint64_t predicted_bytes(const text::Tokenizer& tokenizer, const Tokens& to
   return bytes;
 }
 
-model::TokenizerWish wish_of(const Flags& flags, const train::LoadedModel& model) {
+model::TokenizerWish wish_of(const EvalFlags& flags, const train::LoadedModel& model) {
   return {flags.model, model.config.vocab, model.tokenizer, flags.tokenizer};
 }
 
@@ -155,7 +155,7 @@ class WindowProgress {
   StatusLine line_;
 };
 
-train::MeanLoss evaluate(const Flags& flags, train::LoadedModel& model, const Tokens& tokens) {
+train::MeanLoss evaluate(const EvalFlags& flags, train::LoadedModel& model, const Tokens& tokens) {
   train::EvaluationOptions options;
   options.compile = train::compile_options(flags.engine);
   options.windows = windows_of(flags);
@@ -181,7 +181,7 @@ train::MeanLoss evaluate(const Flags& flags, train::LoadedModel& model, const To
       [&](std::uint64_t begin, std::span<std::uint32_t> ids) { tokens.read(begin, ids); });
 }
 
-int run(const Flags& flags) {
+int run(const EvalFlags& flags) {
   if (int{!flags.text.empty()} + int{!flags.data.empty()} + int{!flags.ids.empty()} != 1)
     throw UsageError("what to predict is not clear", "--text",
                      "one of --text FILE, --data FILES and --ids FILE");
@@ -229,8 +229,8 @@ int run(const Flags& flags) {
   return kExitOk;
 }
 
-Run setup(CLI::App& app) {
-  auto flags = std::make_shared<Flags>();
+Run setup_eval(CLI::App& app) {
+  auto flags = std::make_shared<EvalFlags>();
   app.add_option("--model,-m", flags->model,
                  "A llama2.c .bin file, a Hugging Face folder, a run folder or a checkpoint")
       ->required()
@@ -275,6 +275,6 @@ const Command eval_command = {
     "stands, with the token\n"
     "that begins a document, if there is one, in front; what is beyond the model's length is "
     "another sequence.",
-    setup};
+    setup_eval};
 
 }  // namespace anemone::cli

@@ -28,9 +28,11 @@
 namespace anemone::cli {
 namespace {
 
+using Json = nlohmann::ordered_json;
+
 constexpr std::uint64_t kMostTokens = std::uint64_t{1} << 40;
 
-struct Flags {
+struct GenerateFlags {
   std::string model, prompt, tokenizer, precision = "fp16", engine = "cpu";
   model::GenerateOptions options;
   std::int64_t tokens = 256;
@@ -86,7 +88,8 @@ void print_stats(const model::Decoder& decoder, const model::Generation& generat
              static_cast<double>(decoder.bytes()) / 1e6);
 }
 
-void print_json(const Flags& flags, const model::Generation& generation, const Speed& speed) {
+void print_json(const GenerateFlags& flags, const model::Generation& generation,
+                const Speed& speed) {
   nlohmann::ordered_json json = {{"prompt", flags.prompt},
                                  {"text", generation.text},
                                  {"prompt_ids", generation.prompt},
@@ -100,7 +103,6 @@ void print_json(const Flags& flags, const model::Generation& generation, const S
     json["read_bytes_per_second"] = speed.bandwidth;
     json["bandwidth_share"] = speed.share();
   }
-  using Json = nlohmann::ordered_json;
   fmt::print("{}\n", json.dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 
@@ -112,13 +114,13 @@ std::int64_t positions_for(std::size_t prompt, std::int64_t tokens, std::int64_t
   return std::min(most, static_cast<std::int64_t>(std::bit_ceil(std::max(wanted, kFewest))));
 }
 
-std::string prompt_of(const Flags& flags) {
+std::string prompt_of(const GenerateFlags& flags) {
   if (flags.prompt != "-") return flags.prompt;
   return std::string(InputText("-").view());
 }
 
 // What would be told behind the prompt, and too late.
-void check(const Flags& flags) {
+void check(const GenerateFlags& flags) {
   try {
     const model::Sampler sampler(flags.options.sampler);
     const model::TextStream stream(flags.options.stops, {});
@@ -127,7 +129,7 @@ void check(const Flags& flags) {
   }
 }
 
-int run(Flags flags) {
+int run(GenerateFlags flags) {
   check(flags);
   engine::EngineOptions engine_options;
   engine_options.threads = flags.threads;
@@ -173,7 +175,7 @@ int run(Flags flags) {
   return kExitOk;
 }
 
-void declare_sampling(CLI::App& app, Flags& flags) {
+void declare_sampling(CLI::App& app, GenerateFlags& flags) {
   constexpr auto kAnySeed = std::numeric_limits<std::uint64_t>::max();
   app.add_option("--tokens,-n", flags.tokens, "Write at most so many tokens")
       ->type_name("N")
@@ -202,8 +204,8 @@ void declare_sampling(CLI::App& app, Flags& flags) {
       ->allow_extra_args(false);
 }
 
-Run setup(CLI::App& app) {
-  auto flags = std::make_shared<Flags>();
+Run setup_generate(CLI::App& app) {
+  auto flags = std::make_shared<GenerateFlags>();
   flags->options.sampler.top_p = model::kUsualTopP;
   app.add_option("--model,-m", flags->model,
                  "A llama2.c .bin file, a folder of a Hugging Face llama, a run folder, or a "
@@ -246,6 +248,6 @@ const Command generate_command = {
     "  anemone generate --model llama-folder --tokenizer tokenizer.bin --prompt \"Q: Why?\\nA:\" "
     "--stop \"Q:\"\n"
     "  echo 'The cat' | anemone generate --model stories15M.bin --prompt - --seed 7 --json",
-    setup};
+    setup_generate};
 
 }  // namespace anemone::cli

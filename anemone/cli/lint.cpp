@@ -26,7 +26,7 @@ namespace ane = engine::ane;
 namespace lint = engine::ane::lint;
 using nlohmann::json;
 
-struct Flags {
+struct LintFlags {
   std::vector<std::string> files, explain;
   std::string target, macos;
   bool json = false, list = false, weights = false, warnings_fail = false;
@@ -37,7 +37,7 @@ struct Linted {
   lint::Result result;
 };
 
-Linted lint_text(const ProgramText& file, const Flags& flags, const ane::Target& target) {
+Linted lint_text(const ProgramText& file, const LintFlags& flags, const ane::Target& target) {
   Linted linted{{file.name(), file.text()}, {}};
   const mil::Program program =
       mil::parse(file.text(), linted.problems, mil::UnknownOperations::keep);
@@ -124,7 +124,7 @@ void print_text(const Linted& linted, std::string_view text, const ane::Target& 
 }
 
 // True if nothing found fails. Throws Error when the file cannot be read.
-bool lint_file(const std::string& given, const Flags& flags, const ane::Target& target,
+bool lint_file(const std::string& given, const LintFlags& flags, const ane::Target& target,
                json& report) {
   const ProgramText file(given);
   const Linted linted = lint_text(file, flags, target);
@@ -137,7 +137,7 @@ bool lint_file(const std::string& given, const Flags& flags, const ane::Target& 
   return counts.errors == 0 && !(flags.warnings_fail && counts.warnings > 0);
 }
 
-int lint_files(const Flags& flags) {
+int lint_files(const LintFlags& flags) {
   if (flags.files.empty())
     throw UsageError("no FILE is given", {}, "MIL text, or --explain, --list");
   std::optional<ane::Target> target;
@@ -167,7 +167,7 @@ int lint_files(const Flags& flags) {
   return ok ? kExitOk : kExitFailure;
 }
 
-std::vector<const lint::Rule*> chosen_rules(const Flags& flags) {
+std::vector<const lint::Rule*> chosen_rules(const LintFlags& flags) {
   if (flags.list) return lint::all_rules();
   std::vector<const lint::Rule*> rules;
   for (const std::string& id : flags.explain) {
@@ -180,7 +180,7 @@ std::vector<const lint::Rule*> chosen_rules(const Flags& flags) {
   return rules;
 }
 
-int print_rules(const Flags& flags) {
+int print_rules(const LintFlags& flags) {
   json report = json::array();
   bool first = true;
   for (const lint::Rule* rule : chosen_rules(flags)) {
@@ -199,8 +199,8 @@ int print_rules(const Flags& flags) {
   return kExitOk;
 }
 
-Run setup(CLI::App& app) {
-  auto flags = std::make_shared<Flags>();
+Run setup_lint(CLI::App& app) {
+  auto flags = std::make_shared<LintFlags>();
   app.add_option("file", flags->files,
                  "MIL text, folders of compiled models, or - for standard input")
       ->type_name("FILE.mil");
@@ -231,6 +231,6 @@ const Command lint_command = {
     "  anemone lint model.mlmodelc --target m1 --weights\n"
     "  anemone lint --explain ANE035\n"
     "  anemone lint --target h15 --json model.mil | jq '.[0].findings[].id'",
-    setup};
+    setup_lint};
 
 }  // namespace anemone::cli

@@ -16,12 +16,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Flags {
+struct PlotFlags {
   std::vector<std::string> runs;
   std::string out;
 };
 
-int run(const Flags& flags) {
+int run(const PlotFlags& flags) {
   const fs::path out = flags.out.empty() ? fs::path("loss.svg") : fs::path(flags.out);
   if (out.has_extension() && out.extension() != ".svg")
     throw UsageError("pictures are SVG", flags.out, "a name that ends in .svg");
@@ -32,8 +32,8 @@ int run(const Flags& flags) {
   return kExitOk;
 }
 
-Run setup(CLI::App& app) {
-  auto flags = std::make_shared<Flags>();
+Run setup_plot(CLI::App& app) {
+  auto flags = std::make_shared<PlotFlags>();
   app.add_option("run", flags->runs, "Run folders, also of runs that are still going on")
       ->required()
       ->type_name("RUN");
@@ -53,6 +53,6 @@ const Command plot_command = {
     "Training loss of each update, faint, and smoothed; validation loss with dots. The axis of "
     "the\n"
     "loss is logarithmic where it spans more than a factor of ten.",
-    setup};
+    setup_plot};
 
 }  // namespace anemone::cli

@@ -11,13 +11,13 @@
 namespace anemone::cli {
 namespace {
 
-struct Flags {
+struct PrintFlags {
   std::string file;
   std::string version;
 };
 
-Run setup(CLI::App& app) {
-  auto flags = std::make_shared<Flags>();
+Run setup_print(CLI::App& app) {
+  auto flags = std::make_shared<PrintFlags>();
   app.add_option("file", flags->file,
                  "MIL text, the folder of a compiled model, or - for standard input")
       ->required()
@@ -40,6 +40,6 @@ const Command print_command = {"print", "Print MIL text in its canonical form",
                                "  anemone print model.mil\n"
                                "  anemone print model.mil --version 1.0 > model_ios17.mil\n"
                                "  sed 's/ios17/ios18/' model.mil | anemone print -",
-                               setup};
+                               setup_print};
 
 }  // namespace anemone::cli

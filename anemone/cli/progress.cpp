@@ -8,13 +8,13 @@
 #include <utility>
 
 #include "anemone/base/duration.h"
+#include "anemone/cli/status_line.h"
 
 namespace anemone::cli {
 namespace {
 
-constexpr std::chrono::milliseconds kRedraw{100};  // on a terminal
-constexpr std::chrono::seconds kPlainInterval{5};  // elsewhere
-constexpr const char* kClearLine = "\r\033[K";
+constexpr std::chrono::milliseconds kProgressRedraw{100};  // on a terminal
+constexpr std::chrono::seconds kPlainInterval{5};          // elsewhere
 
 }  // namespace
 
@@ -50,7 +50,8 @@ void ProgressDisplay::draw() {
   std::fflush(stdout);
   drawn_ = terminal_;
   shown_ = true;
-  next_ = Clock::now() + (terminal_ ? Clock::duration(kRedraw) : Clock::duration(kPlainInterval));
+  next_ = Clock::now() +
+          (terminal_ ? Clock::duration(kProgressRedraw) : Clock::duration(kPlainInterval));
 }
 
 void ProgressDisplay::message(const std::string& text) {

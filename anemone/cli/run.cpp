@@ -24,7 +24,7 @@ namespace {
 
 constexpr int kMostRuns = 1'000'000;
 
-struct Options {
+struct RunOptions {
   std::string file, function, engine = "auto", target, precision = "fp16", numerics = "exact", fill;
   std::vector<std::string> inputs, outputs;
   int threads = 0, time = 0;
@@ -46,13 +46,14 @@ const mil::Function& find_function(const mil::Program& program, const std::strin
                    "--function", known);
 }
 
-engine::CompileOptions numerics_of(const Options& options) {
+engine::CompileOptions numerics_of(const RunOptions& options) {
   engine::CompileOptions compile;
   if (options.precision == "bf16") compile.products = engine::ProductPrecision::bf16;
   return compile;
 }
 
-std::unique_ptr<engine::Engine> make_engine(const Options& options, const mil::Function& function) {
+std::unique_ptr<engine::Engine> make_engine(const RunOptions& options,
+                                            const mil::Function& function) {
   engine::EngineOptions engine_options;
   engine_options.threads = options.threads;
   engine_options.target = options.target;
@@ -106,7 +107,7 @@ std::vector<engine::Surface*> pointers(const Surfaces& surfaces) {
   return all;
 }
 
-void fill_inputs(const Options& options, const std::vector<engine::Port>& ports,
+void fill_inputs(const RunOptions& options, const std::vector<engine::Port>& ports,
                  const Surfaces& surfaces, std::vector<std::string>& notes) {
   auto values = by_name(options.inputs, ports, "--input", kInputForms);
   std::uint64_t seed = options.seed;
@@ -127,7 +128,7 @@ void fill_inputs(const Options& options, const std::vector<engine::Port>& ports,
   }
 }
 
-void report_outputs(const Options& options, const std::vector<engine::Port>& ports,
+void report_outputs(const RunOptions& options, const std::vector<engine::Port>& ports,
                     const Surfaces& surfaces, std::vector<std::string>& notes) {
   const auto files = by_name(options.outputs, ports, "--output", kOutputForms);
   for (const engine::Port& port : ports) {
@@ -162,7 +163,7 @@ double median_milliseconds(engine::Binding& binding, const std::string& name, in
   return *middle;
 }
 
-int run_program(const Options& options) {
+int run_program(const RunOptions& options) {
   const ProgramText file(options.file);
   const mil::Program program = file.load();
   const mil::Function& function = find_function(program, options.function);
@@ -198,8 +199,8 @@ int run_program(const Options& options) {
   return kExitOk;
 }
 
-Run setup(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+Run setup_run(CLI::App& app) {
+  auto options = std::make_shared<RunOptions>();
   app.add_option("FILE", options->file,
                  "A MIL program, the folder of a compiled model, or - for standard input")
       ->required();
@@ -246,6 +247,6 @@ const Command run_command = {
     "run", "Run a MIL program on given inputs",
     "  anemone run model.mil --input x=@x.npy --output y=@y.npy\n"
     "  anemone run model.mlmodelc --fill random --engine reference --explain",
-    setup};
+    setup_run};
 
 }  // namespace anemone::cli

@@ -11,10 +11,9 @@
 namespace anemone::cli {
 namespace {
 
-constexpr std::chrono::milliseconds kRedraw{200};
+constexpr std::chrono::milliseconds kStatusRedraw{200};
 constexpr std::chrono::seconds kQuiet{1};
 constexpr std::chrono::seconds kLine{15};  // where there is no terminal
-constexpr const char* kClearLine = "\r\033[K";
 
 }  // namespace
 
@@ -33,7 +32,7 @@ void StatusLine::draw(double share, const std::string& what) {
   }
   fmt::print(stderr, "{}{}", kClearLine, text);
   drawn_ = true;
-  next_ = Clock::now() + kRedraw;
+  next_ = Clock::now() + kStatusRedraw;
 }
 
 void StatusLine::clear() {

@@ -7,6 +7,8 @@
 
 namespace anemone::cli {
 
+inline constexpr const char* kClearLine = "\r\033[K";  // of a terminal: the line is drawn anew
+
 class StatusLine {
  public:
   StatusLine();

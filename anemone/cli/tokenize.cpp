@@ -23,7 +23,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Flags {
+struct TokenizeFlags {
   std::vector<std::string> inputs;
   std::string tokenizer = "bytes", out, separator{text::kSeparator};
   bool print_ids = false;
@@ -31,7 +31,7 @@ struct Flags {
 
 class Job {
  public:
-  Job(const Flags& flags, const text::Tokenizer& tokenizer, std::uint64_t bytes)
+  Job(const TokenizeFlags& flags, const text::Tokenizer& tokenizer, std::uint64_t bytes)
       : flags_(flags),
         tokenizer_(tokenizer),
         bytes_(bytes),
@@ -63,7 +63,7 @@ class Job {
         fmt::format("{} tokens | {:.1f} MB/s", writer_.written(), done / 1e6 / status_.seconds()));
   }
 
-  const Flags& flags_;
+  const TokenizeFlags& flags_;
   const text::Tokenizer& tokenizer_;
   std::uint64_t bytes_;  // of all files; 0 = unknown
   text::TokenWriter writer_;
@@ -79,7 +79,7 @@ void print_ids(const text::Tokenizer& tokenizer, std::string_view text) {
   }
 }
 
-int run(const Flags& flags) {
+int run(const TokenizeFlags& flags) {
   if (flags.print_ids == !flags.out.empty())
     throw UsageError("where the ids go is not clear", "--out", "either --out FILE or --print-ids");
   const auto tokenizer = text::load_tokenizer(flags.tokenizer);
@@ -100,8 +100,8 @@ int run(const Flags& flags) {
   return kExitOk;
 }
 
-Run setup(CLI::App& app) {
-  auto flags = std::make_shared<Flags>();
+Run setup_tokenize(CLI::App& app) {
+  auto flags = std::make_shared<TokenizeFlags>();
   app.add_option("input", flags->inputs, "Text files, folders of them, or - for standard input")
       ->required()
       ->type_name("TEXT");
@@ -130,6 +130,6 @@ const Command tokenize_command = {
     "Every document begins with the vocabulary's token for that, if there is one. Bytes are taken "
     "as they are,\n"
     "separators included.",
-    setup};
+    setup_tokenize};
 
 }  // namespace anemone::cli

@@ -89,7 +89,7 @@ fs::path out_folder(const TrainFlags& flags) {
   return numbered(base, number - 1);
 }
 
-std::string program_path(const char* fallback) {
+std::string path_of_this_program(const char* fallback) {
 #ifdef __APPLE__
   char path[4096];
   std::uint32_t size = sizeof path;
@@ -119,7 +119,7 @@ std::string quoted(const std::string& argument) {
 }
 
 std::string resume_command(const TrainFlags& flags, const fs::path& out) {
-  std::string text = quoted(program_path("anemone"));
+  std::string text = quoted(path_of_this_program("anemone"));
   for (const std::string& argument : resume_arguments(flags, out)) text += " " + quoted(argument);
   return text;
 }
@@ -137,7 +137,7 @@ std::string resume_command(const TrainFlags& flags, const fs::path& out) {
   const sigset_t set = stop_signals();
   sigprocmask(SIG_BLOCK, &set, nullptr);
   if (pending_signal != 0) raise(pending_signal);
-  const std::string program = program_path("anemone");
+  const std::string program = path_of_this_program("anemone");
   execv(program.c_str(), pointers.data());
   return fmt::format("cannot execute {} again: {}", program, std::strerror(errno));
 }
@@ -225,7 +225,7 @@ int run(TrainFlags& flags) {
   return conclude(flags, options.out, result);
 }
 
-Run setup(CLI::App& app) {
+Run setup_train(CLI::App& app) {
   auto flags = std::make_shared<TrainFlags>();
   flags->config.declare(app, {});
   flags->config.declare_training(app);
@@ -266,6 +266,6 @@ const Command train_command = {
     "A run folder holds config.toml, metrics.jsonl, checkpoints/ and at the end report.json. "
     "SIGINT and\n"
     "SIGTERM end a run after its micro-step, with a checkpoint; a second signal ends it at once.",
-    setup};
+    setup_train};
 
 }  // namespace anemone::cli

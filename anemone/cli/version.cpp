@@ -18,7 +18,7 @@ std::string isa_list() {
   return list;
 }
 
-Run setup(CLI::App&) {
+Run setup_version(CLI::App&) {
   return [] {
     const BuildInfo& build = build_info();
     fmt::print("anemone {}\n", build.version);
@@ -34,6 +34,6 @@ Run setup(CLI::App&) {
 }  // namespace
 
 const Command version_command = {"version", "Show what was built and what this processor can use",
-                                 "  anemone version", setup};
+                                 "  anemone version", setup_version};
 
 }  // namespace anemone::cli

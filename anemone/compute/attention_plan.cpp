@@ -14,7 +14,7 @@ namespace {
 constexpr std::int64_t kChunkQueries = 256;
 // Chunks are cut until there are this many tasks (not by the number of threads: sums depend on
 // them). Backward, chunks of one item need memory for dK and dV each, and an ordered sum.
-constexpr std::int64_t kEnoughTasks = 24, kEnoughBackwardTasks = 8;
+constexpr std::int64_t kEnoughForwardTasks = 24, kEnoughBackwardTasks = 8;
 // Backward, dK and dV are read and written once for so many queries.
 constexpr int kBackwardQueries = 64;
 
@@ -63,7 +63,7 @@ std::vector<Offsets> offsets_of(const AttentionPlan& plan, bool shared) {
 void plan_chunks(AttentionPlan& plan) {
   const AttentionSpec& spec = plan.spec.forward;
   const auto members = static_cast<std::int64_t>(plan.members.size());
-  const std::int64_t wanted = divide_up(plan.backward ? kEnoughBackwardTasks : kEnoughTasks,
+  const std::int64_t wanted = divide_up(plan.backward ? kEnoughBackwardTasks : kEnoughForwardTasks,
                                         static_cast<std::int64_t>(plan.items.size()));
   const std::int64_t most = std::max<std::int64_t>(1, members * spec.queries / kChunkQueries);
   const std::int64_t count = std::min(wanted, most);

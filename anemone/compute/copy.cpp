@@ -12,7 +12,7 @@
 namespace anemone::compute {
 namespace {
 
-constexpr std::int64_t kTaskElements = 32 * 1024;
+constexpr std::int64_t kCopyTaskElements = 32 * 1024;
 
 template <class T>
 void move_strided(const std::byte* in, std::ptrdiff_t in_stride, std::byte* out,
@@ -145,12 +145,12 @@ CopyPlan plan_copy(const CopySpec& spec, const CpuFeatures& features) {
   plan.outer = walk;
   // Blocks of whole rows, a multiple of 64 of them in a transposition, so that no two tasks write
   // one cache line.
-  plan.block_rows = std::max<std::int64_t>(1, kTaskElements / plan.columns);
+  plan.block_rows = std::max<std::int64_t>(1, kCopyTaskElements / plan.columns);
   if (transpose) plan.block_rows = round_up(plan.block_rows, 64);
   plan.blocks = divide_up(plan.rows, plan.block_rows);
   plan.groups = plan.outer.positions() * plan.blocks;
   plan.task_groups = std::max<std::int64_t>(
-      1, kTaskElements /
+      1, kCopyTaskElements /
              std::max<std::int64_t>(1, std::min(plan.rows, plan.block_rows) * plan.columns));
   return plan;
 }

@@ -10,7 +10,7 @@ namespace anemone::compute {
 namespace {
 
 // Some microseconds of work: enough to pay for taking a task, little enough to share out evenly.
-constexpr std::int64_t kTaskElements = 16 * kBlock;
+constexpr std::int64_t kElementwiseTaskElements = 16 * kBlock;
 
 // x^2, x^0.5, x^-0.5, x^-1 and x^1 without a logarithm. (-0 and -inf then give what sqrt gives.)
 ElementwiseStep simplified(ElementwiseStep step) {
@@ -111,7 +111,7 @@ ElementwisePlan plan_elementwise(const ElementwiseSpec& spec, const CpuFeatures&
   plan.convert = &kernels::pick_convert(features);
   plan.elements = spec.shape.elements();
   // No more than 2^20 tasks, each of whole blocks.
-  plan.task_elements = std::max(kTaskElements, round_up(plan.elements >> 20, kBlock));
+  plan.task_elements = std::max(kElementwiseTaskElements, round_up(plan.elements >> 20, kBlock));
   plan.slots = check_slots(spec);
   for (const ElementwiseInput& input : spec.inputs) {
     ANEMONE_CHECK(kernels::converts(input.type),

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "anemone/base/dtype.h"
 #include "anemone/base/error.h"
 #include "anemone/compute/slots.h"
 
@@ -15,11 +16,7 @@ constexpr std::int64_t kPanel = kernels::kGemvPanel;
 // Lanes of a variable matrix that a kernel does at once; the result waits on the stack.
 constexpr std::int64_t kVariableBlock = 64;
 // Elements of a task: large enough to pay for itself and for the memory to get going.
-constexpr std::int64_t kTaskElements = 48 * 1024;
-
-bool is_product_type(DType type) {
-  return type == DType::fp16 || type == DType::bf16 || type == DType::fp32;
-}
+constexpr std::int64_t kGemvTaskElements = 48 * 1024;
 
 // Where item `item` of the batch lies.
 GemvSpec::BatchDim offsets_of(const GemvSpec& spec, std::int64_t item) {
@@ -138,7 +135,7 @@ GemvPlan plan_gemv(const GemvSpec& spec, const CpuFeatures& features) {
   plan.block_lanes = spec.matrix.constant ? kPanel : kVariableBlock;
   plan.blocks = divide_up(spec.lanes, plan.block_lanes);
   const std::int64_t block_elements = plan.block_lanes * std::max<std::int64_t>(1, spec.depth);
-  plan.task_blocks = std::max<std::int64_t>(1, kTaskElements / block_elements);
+  plan.task_blocks = std::max<std::int64_t>(1, kGemvTaskElements / block_elements);
   // One line more, so that the items' vectors do not fall on each other in the cache.
   plan.x_room = round_up(spec.depth, kernels::kSlotMultiple) + kernels::kSlotMultiple;
   return plan;

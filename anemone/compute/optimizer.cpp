@@ -13,7 +13,7 @@
 namespace anemone::compute {
 namespace {
 
-constexpr std::int64_t kTaskElements = 16 * 1024;
+constexpr std::int64_t kOptimizerTaskElements = 16 * 1024;
 constexpr std::int64_t kMaxParts = 256;
 
 }  // namespace
@@ -41,14 +41,14 @@ void adam_update(ThreadPool& pool, const AdamOptions& options, std::span<float> 
   all.epsilon = options.epsilon;
   const kernels::OptimizerKernel& kernel = kernels::pick_optimizer(features);
   const auto n = static_cast<std::int64_t>(size);
-  pool.run(static_cast<int>(divide_up(n, kTaskElements)), [&](int task, int) {
-    const std::int64_t begin = task * kTaskElements;
+  pool.run(static_cast<int>(divide_up(n, kOptimizerTaskElements)), [&](int task, int) {
+    const std::int64_t begin = task * kOptimizerTaskElements;
     kernels::AdamArgs args = all;
     args.weights = weights.data() + begin;
     args.m = m.data() + begin;
     args.v = v.data() + begin;
     args.gradient = gradient.data() + begin;
-    args.n = std::min(kTaskElements, n - begin);
+    args.n = std::min(kOptimizerTaskElements, n - begin);
     kernel.adam(args);
   });
 }
@@ -56,7 +56,7 @@ void adam_update(ThreadPool& pool, const AdamOptions& options, std::span<float> 
 GradientSummary summarize_gradient(ThreadPool& pool, std::span<const float> gradient,
                                    const CpuFeatures& features) {
   const auto n = static_cast<std::int64_t>(gradient.size());
-  const std::int64_t part_elements = std::max(kTaskElements, divide_up(n, kMaxParts));
+  const std::int64_t part_elements = std::max(kOptimizerTaskElements, divide_up(n, kMaxParts));
   const std::int64_t parts = divide_up(n, part_elements);
   kernels::GradientPart results[kMaxParts];
   const kernels::OptimizerKernel& kernel = kernels::pick_optimizer(features);
@@ -75,10 +75,11 @@ GradientSummary summarize_gradient(ThreadPool& pool, std::span<const float> grad
 
 void fill_zero(ThreadPool& pool, std::span<float> values) {
   const auto n = static_cast<std::int64_t>(values.size());
-  pool.run(static_cast<int>(divide_up(n, 4 * kTaskElements)), [&](int task, int) {
-    const std::int64_t begin = task * 4 * kTaskElements;
-    std::memset(values.data() + begin, 0,
-                static_cast<std::size_t>(std::min(4 * kTaskElements, n - begin)) * sizeof(float));
+  pool.run(static_cast<int>(divide_up(n, 4 * kOptimizerTaskElements)), [&](int task, int) {
+    const std::int64_t begin = task * 4 * kOptimizerTaskElements;
+    std::memset(
+        values.data() + begin, 0,
+        static_cast<std::size_t>(std::min(4 * kOptimizerTaskElements, n - begin)) * sizeof(float));
   });
 }
 
@@ -88,9 +89,9 @@ void add_in_order(ThreadPool& pool, std::span<float> sum,
   for (const std::span<const float> part : parts)
     ANEMONE_CHECK(part.size() == sum.size(), "the parts of a sum have its size");
   const kernels::ReduceKernel& kernel = kernels::pick_reduce(features);
-  pool.run(static_cast<int>(divide_up(n, kTaskElements)), [&](int task, int) {
-    const std::int64_t begin = task * kTaskElements;
-    const std::int64_t end = std::min(n, begin + kTaskElements);
+  pool.run(static_cast<int>(divide_up(n, kOptimizerTaskElements)), [&](int task, int) {
+    const std::int64_t begin = task * kOptimizerTaskElements;
+    const std::int64_t end = std::min(n, begin + kOptimizerTaskElements);
     const std::int64_t whole =
         begin + (end - begin) / kernels::kSlotMultiple * kernels::kSlotMultiple;
     for (const std::span<const float> part : parts) {

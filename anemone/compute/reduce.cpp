@@ -13,14 +13,14 @@
 namespace anemone::compute {
 namespace {
 
-constexpr std::int64_t kTaskElements = 32 * 1024;
+constexpr std::int64_t kReduceTaskElements = 32 * 1024;
 // With fewer tasks than this a reduction is cut into chunks as well.
-constexpr std::int64_t kEnoughTasks = 16;
+constexpr std::int64_t kEnoughReduceTasks = 16;
 
 float identity(ReduceOp op) {
-  constexpr float kInfinity = std::numeric_limits<float>::infinity();
-  if (op == ReduceOp::max) return -kInfinity;
-  return op == ReduceOp::min ? kInfinity : 0.0f;
+  constexpr float kLargest = std::numeric_limits<float>::infinity();
+  if (op == ReduceOp::max) return -kLargest;
+  return op == ReduceOp::min ? kLargest : 0.0f;
 }
 
 // Partial results of sums of squares are added, not squared again.
@@ -189,9 +189,9 @@ ReducePlan plan_reduce(const ReduceSpec& given, const CpuFeatures& features) {
     plan.groups = plan.outputs / plan.kept.dims[last] * divide_up(plan.kept.dims[last], plan.width);
   }
   plan.chunk = std::max<std::int64_t>(plan.count, 1);
-  plan.task_groups = std::max<std::int64_t>(1, kTaskElements / (plan.chunk * plan.width));
-  if (divide_up(plan.groups, plan.task_groups) < kEnoughTasks) {
-    const std::int64_t shortest = std::max<std::int64_t>(1, kTaskElements / plan.width);
+  plan.task_groups = std::max<std::int64_t>(1, kReduceTaskElements / (plan.chunk * plan.width));
+  if (divide_up(plan.groups, plan.task_groups) < kEnoughReduceTasks) {
+    const std::int64_t shortest = std::max<std::int64_t>(1, kReduceTaskElements / plan.width);
     if (plan.count >= 2 * shortest) {
       plan.chunk = shortest;
       plan.chunks = divide_up(plan.count, plan.chunk);

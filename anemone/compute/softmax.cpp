@@ -10,13 +10,13 @@
 namespace anemone::compute {
 namespace {
 
-constexpr std::int64_t kTaskElements = 16 * 1024;
+constexpr std::int64_t kSoftmaxTaskElements = 16 * 1024;
 // A row up to this length is kept in a slot between its passes; a longer one is read, and its
 // exponentials are computed, twice.
 constexpr std::int64_t kLongRow = 4096;
 constexpr std::int64_t kColumns = 256;
 
-struct Row {
+struct SoftmaxRow {
   const SoftmaxPlan& plan;
   const void* in;
   void* out;
@@ -39,7 +39,7 @@ struct Row {
   }
 };
 
-void run_short_row(const Row& row) {
+void run_short_row(const SoftmaxRow& row) {
   alignas(64) float slot[kLongRow + kernels::kSlotMultiple];
   const kernels::ReduceKernel& kernel = *row.plan.kernel;
   const std::int64_t n = row.length;
@@ -51,7 +51,7 @@ void run_short_row(const Row& row) {
   row.store_zeros(slot);
 }
 
-void run_long_row(const Row& row) {
+void run_long_row(const SoftmaxRow& row) {
   alignas(64) float slot[kLongRow + kernels::kSlotMultiple];
   const kernels::ReduceKernel& kernel = *row.plan.kernel;
   float pair[kernels::kSlotMultiple] = {-std::numeric_limits<float>::infinity()};
@@ -122,7 +122,7 @@ void run_group(const SoftmaxPlan& plan, std::int64_t group, const void* in, void
     return;
   }
   const std::int64_t length = plan.causal ? group % plan.length + 1 : plan.length;
-  const Row row{plan, in, out, plan.rest.at(group), length};
+  const SoftmaxRow row{plan, in, out, plan.rest.at(group), length};
   if (length <= kLongRow) {
     run_short_row(row);
   } else {
@@ -167,7 +167,7 @@ SoftmaxPlan plan_softmax(const SoftmaxSpec& spec, const CpuFeatures& features) {
     plan.groups = plan.groups / plan.rest.dims[last] * divide_up(plan.rest.dims[last], plan.width);
   }
   plan.task_groups = std::max<std::int64_t>(
-      1, kTaskElements / std::max<std::int64_t>(1, plan.length * plan.width));
+      1, kSoftmaxTaskElements / std::max<std::int64_t>(1, plan.length * plan.width));
   return plan;
 }
 

@@ -9,11 +9,12 @@
 namespace anemone::compute {
 namespace {
 
-constexpr std::int64_t kTaskElements = 16 * 1024;
+constexpr std::int64_t kSoftmaxBackwardTaskElements = 16 * 1024;
 
-class Row {
+class SoftmaxBackwardRow {
  public:
-  Row(const SoftmaxBackwardPlan& plan, std::int64_t row, const void* p, const void* dp, void* dx)
+  SoftmaxBackwardRow(const SoftmaxBackwardPlan& plan, std::int64_t row, const void* p,
+                     const void* dp, void* dx)
       : plan_(plan), spec_(plan.spec), p_(p), dp_(dp), dx_(dx) {
     for (int axis = spec_.shape.rank() - 2; axis >= 0; --axis) {
       const auto i = static_cast<std::size_t>(axis);
@@ -104,8 +105,8 @@ SoftmaxBackwardPlan plan_softmax_backward(const SoftmaxBackwardSpec& spec,
   plan.reduce = &kernels::pick_reduce(features);
   plan.length = spec.shape[rank - 1];
   plan.rows = plan.length == 0 ? 0 : spec.shape.elements() / plan.length;
-  plan.task_rows =
-      std::max<std::int64_t>(1, kTaskElements / std::max<std::int64_t>(1, plan.length));
+  plan.task_rows = std::max<std::int64_t>(
+      1, kSoftmaxBackwardTaskElements / std::max<std::int64_t>(1, plan.length));
   return plan;
 }
 
@@ -114,7 +115,7 @@ void run(ThreadPool& pool, const SoftmaxBackwardPlan& plan, const void* p, const
   pool.run(plan.tasks(), [&](int task, int) {
     const std::int64_t first = task * plan.task_rows;
     const std::int64_t end = std::min(plan.rows, first + plan.task_rows);
-    for (std::int64_t row = first; row < end; ++row) Row(plan, row, p, dp, dx).run();
+    for (std::int64_t row = first; row < end; ++row) SoftmaxBackwardRow(plan, row, p, dp, dx).run();
   });
 }
 

@@ -11,7 +11,7 @@ namespace anemone::mil {
 namespace {
 
 // Inference and evaluation multiply dimensions: beyond this a shape is an attack or a mistake.
-constexpr std::int64_t kMaxElements = std::int64_t{1} << 40;
+constexpr std::int64_t kMostElements = std::int64_t{1} << 40;
 
 void check_shape(const Type& type, std::string_view what) {
   if (!type.is_tensor()) {
@@ -23,7 +23,7 @@ void check_shape(const Type& type, std::string_view what) {
                             type.shape.to_string()));
   }
   const auto elements = type.shape.checked_elements();
-  if (!elements.has_value() || *elements > kMaxElements) {
+  if (!elements.has_value() || *elements > kMostElements) {
     throw Error(fmt::format("{} is too large: {}", what, type.shape.to_string()));
   }
 }

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "anemone/mil/number.h"
 #include "anemone/mil/utf8.h"
 
 namespace anemone::mil {
@@ -21,13 +22,6 @@ bool is_punctuation(char c) {
 bool may_start_token(char c) {
   return is_letter(c) || is_digit(c) || is_punctuation(c) ||
          std::string_view("\"-/ \t\r\n").find(c) != std::string_view::npos;
-}
-
-int hex_digit(char c) {
-  if (is_digit(c)) return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
 }
 
 SourceLocation location_of(std::size_t line, std::size_t column) {

@@ -27,13 +27,6 @@ std::string not_a_number(std::string_view text, DType type) {
                      text.size() > kShown ? "…" : "", dtype_name(type));
 }
 
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 // "1.8p-3" (behind 0x), rounded to nearest even if it has more than 64 significant bits.
 bool read_hex_float(std::string_view text, double& value) {
   std::uint64_t significand = 0;

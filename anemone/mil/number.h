@@ -9,6 +9,14 @@
 
 namespace anemone::mil {
 
+// The value of a hexadecimal digit, or -1.
+inline int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
 // Converts a number token ("-12", "0x1.8p-3", "0.001", "inf") or a word ("true", "nan") and appends
 // the element to `bytes`. Decimal fractions are read as the nearest double and then rounded to the
 // type; hex floats are exact before that one rounding. Returns what is wrong, or an empty text.

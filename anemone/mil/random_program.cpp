@@ -15,7 +15,7 @@ namespace anemone::mil {
 namespace {
 
 constexpr double kUsualLow = -2, kUsualHigh = 2;
-constexpr std::int64_t kMaxElements = 2000;  // of a value that may grow further
+constexpr std::int64_t kMostGrowingElements = 2000;  // of a value that may grow further
 
 // Operations on floats that engines may round differently. Casts are not among them: they give the
 // nearest number.
@@ -222,7 +222,7 @@ void RandomProgram::settle(Value result) {
     ANEMONE_CHECK(std::isfinite(number), "random programs compute with finite numbers");
   }
   const double largest = std::max(high(result), -low(result));
-  if (static_cast<std::int64_t>(facts.data.size()) > kMaxElements || facts.data.empty() ||
+  if (static_cast<std::int64_t>(facts.data.size()) > kMostGrowingElements || facts.data.empty() ||
       shape_of(result).rank() > 5) {
     facts.reusable = false;
     return;

@@ -28,8 +28,6 @@ namespace {
 
 using Context = mil::EvalContext<double>;
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-
 // To fp16, with `nan` for NaN and without negative zeros.
 void make_fp16(std::span<double> values, double nan) {
   for (double& value : values) {

@@ -130,8 +130,6 @@ struct Careful {
   }
 };
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-
 // As the units give a sum that stayed in the range.
 double rounded(Ties ties, float sum) {
   // A little more makes a tie the nearer to what is away from zero, and changes nothing else.

@@ -11,22 +11,22 @@
 namespace anemone::engine::ane {
 namespace {
 
-constexpr auto kInfinity = InteriorOverflow::infinity;
+constexpr auto kToInfinity = InteriorOverflow::infinity;
 
 // Columns:        tiles  rounds  flushes  interior  ties  crops
 constexpr NumericsProfile kProfiles[] = {
     // All measured on the chip (C). Rounding of each product is contested (D); within a tile, 12
     // bits are kept, which is nearly the same.
-    {"m1", "M1 (h13)", true, false, true, kInfinity, Ties::to_even, true},
+    {"m1", "M1 (h13)", true, false, true, kToInfinity, Ties::to_even, true},
     // Saturation (M2 Pro) and crops C; the rest E, flushing after its neighbours on both sides.
-    {"m2", "M2 (h14)", false, false, true, kInfinity, Ties::to_even, true},
+    {"m2", "M2 (h14)", false, false, true, kToInfinity, Ties::to_even, true},
     // Measured on an M3 Ultra (h15g), C, ties included.
     {"m3", "M3 (h15)", false, true, true, InteriorOverflow::zero, Ties::away_from_zero, false},
     // Flushing D: one project saw products of 3e-6 vanish in training. Saturation E, since the
     // chips on both sides do it; the rest E.
-    {"m4", "M4 (h16)", false, false, true, kInfinity, Ties::to_even, false},
+    {"m4", "M4 (h16)", false, false, true, kToInfinity, Ties::to_even, false},
     // Measured (C), ties D: perhaps the sum was not an exact tie.
-    {"m5", "M5 (h16, h17)", false, false, false, kInfinity, Ties::away_from_zero, false},
+    {"m5", "M5 (h16, h17)", false, false, false, kToInfinity, Ties::away_from_zero, false},
 };
 
 constexpr std::string_view kDefault = "m4";

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string_view>
 
@@ -26,6 +27,7 @@ struct NumericsProfile {
 
 // A sum of products that reaches this in magnitude is infinite, on every chip.
 inline constexpr double kProductLimit = 32768;
+inline constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 std::span<const NumericsProfile> numerics_profiles();
 

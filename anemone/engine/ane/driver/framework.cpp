@@ -15,9 +15,10 @@ namespace {
 
 enum class Need : std::uint8_t { required, optional };
 
-class Resolver {
+class SymbolResolver {
  public:
-  Resolver(Framework& framework, const std::vector<std::string>& paths) : framework_(framework) {
+  SymbolResolver(Framework& framework, const std::vector<std::string>& paths)
+      : framework_(framework) {
     for (const std::string& path : paths) libraries_.emplace_back(path);
   }
 
@@ -104,7 +105,7 @@ std::vector<std::string> Framework::library_paths() {
 std::shared_ptr<const Framework> Framework::inspect(const std::vector<std::string>& libraries) {
   if (libraries.empty()) throw Error("only Apple computers have a Neural Engine");
   const auto framework = std::make_shared<Framework>();
-  Resolver resolver(*framework, libraries);
+  SymbolResolver resolver(*framework, libraries);
   Framework& f = *framework;
 #define ANE_CLASS(need, member, name) f.member = resolver.find_class(Need::need, #name);
 #define ANE_CLASS_METHOD(need, member, cls, selector, ...) \

@@ -59,9 +59,9 @@ std::string_view reported_type_name(DType type) {
   }
 }
 
-class Resolver {
+class LayoutResolver {
  public:
-  explicit Resolver(const Reported& reported) : reported_(reported) {}
+  explicit LayoutResolver(const Reported& reported) : reported_(reported) {}
 
   ModelLayout resolve(const std::vector<DeclaredFunction>& functions) {
     for (std::size_t i = 0; i < functions.size(); ++i) {
@@ -255,7 +255,7 @@ class Resolver {
 
 ModelLayout resolve_layout(const std::vector<DeclaredFunction>& functions,
                            const Reported& reported) {
-  return Resolver(reported).resolve(functions);
+  return LayoutResolver(reported).resolve(functions);
 }
 
 }  // namespace anemone::engine::ane

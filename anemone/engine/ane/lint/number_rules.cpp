@@ -11,12 +11,11 @@
 namespace anemone::engine::ane::lint {
 namespace {
 
-constexpr double kLargest = 65504;           // of fp16
-constexpr double kSmallestNormal = 0x1p-14;  // of fp16
-constexpr double kSmallest = 0x1p-24;        // of fp16, subnormal
-constexpr double kLargestProduct = 32768;    // where convolutions and products saturate
-constexpr double kUsual = 16;                // activations behind a norm stay below
-constexpr double kTooManySubnormals = 0.1;   // of a tensor's weights
+constexpr double kLargest = 65504;          // of fp16
+constexpr double kSmallest = 0x1p-24;       // of fp16, subnormal
+constexpr double kLargestProduct = 32768;   // where convolutions and products saturate
+constexpr double kUsual = 16;               // activations behind a norm stay below
+constexpr double kTooManySubnormals = 0.1;  // of a tensor's weights
 
 bool is_half(const OpView& op) { return op.result_dtype() == DType::fp16; }
 
@@ -187,7 +186,7 @@ void steep_functions(const FunctionView& function, Report& report) {
 
 constexpr NotDecidable kArithmetic = {"it is true of every program; --numerics ane emulates it"};
 
-constexpr Rule kRows[] = {
+constexpr Rule kNumberRules[] = {
     {74, "Products of fp16 in a wide accumulator", Effect::fact, Certainty::D,
      "Rounded once, at the output. On M3 Ultra each product is rounded to fp16 first.", "Nothing.",
      "ane-guide, MiniMax-H3", kArithmetic},
@@ -245,6 +244,6 @@ constexpr Rule kRows[] = {
 
 }  // namespace
 
-Rules number_rules() { return kRows; }
+Rules number_rules() { return kNumberRules; }
 
 }  // namespace anemone::engine::ane::lint

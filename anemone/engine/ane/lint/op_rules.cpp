@@ -268,7 +268,7 @@ void quantized(const OpView& op, Report& report) {
   }
 }
 
-constexpr Rule kRows[] = {
+constexpr Rule kOpRules[] = {
     {9, "concat has constant arguments", Effect::compile, Certainty::D,
      "Two projects ban concat. The original program, ironmill and ANEForge use it everywhere, with "
      "two or more operands, a constant axis that is not negative, and interleave given. So it is "
@@ -366,6 +366,6 @@ constexpr Rule kRows[] = {
 
 }  // namespace
 
-Rules op_rules() { return kRows; }
+Rules op_rules() { return kOpRules; }
 
 }  // namespace anemone::engine::ane::lint

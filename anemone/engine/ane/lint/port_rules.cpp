@@ -111,7 +111,7 @@ void granules(const FunctionView& function, Report& report) {
 
 constexpr NotDecidable kSurfaces = {"it is about surfaces, which the driver makes"};
 
-constexpr Rule kRows[] = {
+constexpr Rule kPortRules[] = {
     {57, "Rows of 64 bytes", Effect::status, Certainty::E,
      "Compiled programs report strides, and rows were always padded to 64 bytes. That one fact "
      "explains five rules of other projects about smallest sizes. Data packed without padding is "
@@ -152,6 +152,6 @@ constexpr Rule kRows[] = {
 
 }  // namespace
 
-Rules port_rules() { return kRows; }
+Rules port_rules() { return kPortRules; }
 
 }  // namespace anemone::engine::ane::lint

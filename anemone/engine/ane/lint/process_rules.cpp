@@ -7,7 +7,7 @@ namespace {
 
 constexpr NotDecidable kService = {"it is about the process and the compile service"};
 
-constexpr Rule kRows[] = {
+constexpr Rule kProcessRules[] = {
     {65, "About 119 compiles a process", Effect::status, Certainty::B,
      "119 to 132 on M4, 120 by another count; then every compile fails. Each leaks 0.5 to 2 MB.",
      "Train with a compile limit: it saves and starts itself again before the limit.",
@@ -42,6 +42,6 @@ constexpr Rule kRows[] = {
 
 }  // namespace
 
-Rules process_rules() { return kRows; }
+Rules process_rules() { return kProcessRules; }
 
 }  // namespace anemone::engine::ane::lint

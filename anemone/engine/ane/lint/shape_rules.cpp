@@ -234,7 +234,7 @@ void big_batch(const OpView& op, Report& report) {
   report.add(op, fmt::format("over a batch of {}", (*x)[0]));
 }
 
-constexpr Rule kRows[] = {
+constexpr Rule kShapeRules[] = {
     {31, "Axes have largest sizes", Effect::compile, Certainty::C,
      "W and H up to 16384, C up to 65536: exact boundaries of a sweep on M1. Others use 16384, or "
      "65536, for every axis.",
@@ -312,6 +312,6 @@ constexpr Rule kRows[] = {
 
 }  // namespace
 
-Rules shape_rules() { return kRows; }
+Rules shape_rules() { return kShapeRules; }
 
 }  // namespace anemone::engine::ane::lint

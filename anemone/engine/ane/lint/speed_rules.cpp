@@ -110,7 +110,7 @@ void packed_weights(const OpView& op, Report& report) {
   }
 }
 
-constexpr Rule kRows[] = {
+constexpr Rule kSpeedRules[] = {
     {86, "A dispatch takes about 0.1 ms", Effect::speed, Certainty::B,
      "0.095 ms on M4, 0.06 to 0.23 across chips, whatever the program computes. The estimate "
      "divides the products' work by the best rate published for the chip.",
@@ -151,6 +151,6 @@ constexpr Rule kRows[] = {
 
 }  // namespace
 
-Rules speed_rules() { return kRows; }
+Rules speed_rules() { return kSpeedRules; }
 
 }  // namespace anemone::engine::ane::lint

@@ -114,7 +114,7 @@ void taken_names(const FunctionView& function, Report& report) {
 
 constexpr NotDecidable kDriver = {"it is about the call of the framework, not about the program"};
 
-constexpr Rule kRows[] = {
+constexpr Rule kTextRules[] = {
     {1, "The text is handed over as UTF-8 data", Effect::status, Certainty::A,
      "The descriptor takes an NSData with the text; an NSString crashes.",
      "Nothing: the driver does so.", "Orion, maderix/ANE, tmc/apple", kDriver},
@@ -154,6 +154,6 @@ constexpr Rule kRows[] = {
 
 }  // namespace
 
-Rules text_rules() { return kRows; }
+Rules text_rules() { return kTextRules; }
 
 }  // namespace anemone::engine::ane::lint

@@ -20,7 +20,6 @@ namespace {
 
 // Sizes in bytes and counts of operations stay far from the end of 64 bits.
 constexpr std::int64_t kMostElements = std::int64_t{1} << 48;
-constexpr double kSmallestNormal = 0x1p-14;  // of fp16
 
 // In pieces, since constants can be large.
 ConstantFacts facts_of(const mil::Type& type, std::span<const std::byte> bytes) {

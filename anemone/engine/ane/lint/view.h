@@ -19,6 +19,8 @@
 
 namespace anemone::engine::ane::lint {
 
+inline constexpr double kSmallestNormal = 0x1p-14;  // of fp16
+
 class FunctionView;
 
 // What the rules need to know of a constant's numbers.

@@ -73,7 +73,7 @@ void constant_operand(const OpView& op, Report& report) {
   }
 }
 
-constexpr Rule kRows[] = {
+constexpr Rule kWeightRules[] = {
     {50, "Blob files are in MIL Blob Storage 2", Effect::data, Certainty::A,
      "A header of 64 bytes with count and version, records of 64 bytes that begin with 0xDEADBEEF, "
      "data at multiples of 64 (docs/mil-text.md). One tool writes another header, which M1 "
@@ -109,6 +109,6 @@ constexpr Rule kRows[] = {
 
 }  // namespace
 
-Rules weight_rules() { return kRows; }
+Rules weight_rules() { return kWeightRules; }
 
 }  // namespace anemone::engine::ane::lint

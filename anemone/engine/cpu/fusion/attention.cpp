@@ -43,7 +43,7 @@ std::string fuse_at(GroupGraph& graph, int softmax, const Followed& weights,
   return {};
 }
 
-void fuse(GroupGraph& graph) {
+void fuse_attention(GroupGraph& graph) {
   for (std::size_t i = 0; i < graph.groups().size(); ++i) {
     const int index = static_cast<int>(i);
     if (!is_row_softmax(graph, index)) continue;
@@ -61,6 +61,6 @@ void fuse(GroupGraph& graph) {
 
 }  // namespace
 
-const Fusion fusion_attention = {"attention", fuse, kAttentionAlternatives};
+const Fusion fusion_attention = {"attention", fuse_attention, kAttentionAlternatives};
 
 }  // namespace anemone::cpu

@@ -201,7 +201,7 @@ class Matcher {
   AttentionParts parts_;
 };
 
-void fuse(GroupGraph& graph) {
+void fuse_attention_backward(GroupGraph& graph) {
   for (std::size_t i = 0; i < graph.groups().size(); ++i) {
     const int index = static_cast<int>(i);
     const auto gradient = match_softmax_gradient(graph, index);
@@ -218,6 +218,7 @@ void fuse(GroupGraph& graph) {
 
 }  // namespace
 
-const Fusion fusion_attention_backward = {"attention_backward", fuse, kAttentionAlternatives};
+const Fusion fusion_attention_backward = {"attention_backward", fuse_attention_backward,
+                                          kAttentionAlternatives};
 
 }  // namespace anemone::cpu

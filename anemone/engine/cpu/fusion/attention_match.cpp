@@ -5,6 +5,7 @@
 #include <cmath>
 #include <memory>
 
+#include "anemone/base/dtype.h"
 #include "anemone/engine/cpu/fusion/causal_mask.h"
 #include "anemone/engine/cpu/fusion/patterns.h"
 #include "anemone/engine/cpu/lower/op_table.h"
@@ -12,10 +13,6 @@
 
 namespace anemone::cpu {
 namespace {
-
-bool is_product_type(DType type) {
-  return type == DType::fp16 || type == DType::bf16 || type == DType::fp32;
-}
 
 bool flag(const GroupGraph& graph, const mil::Operation& op, std::string_view param) {
   const mil::OpContext context(mil::op_def(op.kind), graph.function(), op);

@@ -11,7 +11,7 @@
 namespace anemone::cpu {
 namespace {
 
-void fuse(GroupGraph& graph) {
+void fuse_causal_softmax(GroupGraph& graph) {
   for (std::size_t i = 0; i < graph.groups().size(); ++i) {
     const int index = static_cast<int>(i);
     const mil::Operation* softmax = single_op(graph, index);
@@ -41,7 +41,7 @@ struct CausalSoftmaxCall {
   }
 };
 
-std::string lower(LowerContext& context, Step& step) {
+std::string lower_causal_softmax(LowerContext& context, Step& step) {
   const mil::Value scores = context.group().lower_triangular.front();
   const mil::Value result = context.group().outputs.front();
   compute::SoftmaxSpec spec;
@@ -61,10 +61,10 @@ std::string lower(LowerContext& context, Step& step) {
   return {};
 }
 
-constexpr Alternative kAlternatives[] = {{"causal softmax", lower}};
+constexpr Alternative kCausalSoftmaxList[] = {{"causal softmax", lower_causal_softmax}};
 
 }  // namespace
 
-const Fusion fusion_causal_softmax = {"causal_softmax", fuse, kAlternatives};
+const Fusion fusion_causal_softmax = {"causal_softmax", fuse_causal_softmax, kCausalSoftmaxList};
 
 }  // namespace anemone::cpu

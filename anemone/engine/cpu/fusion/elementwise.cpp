@@ -13,7 +13,7 @@ namespace anemone::cpu {
 namespace {
 
 // Longer programs gain nothing and make compiling slow.
-constexpr std::size_t kMaxOps = 48;
+constexpr std::size_t kMostElementwiseOps = 48;
 
 bool is_math(const GroupGraph& graph, const Group& group) {
   if (group.fusion == &fusion_elementwise) return true;
@@ -28,7 +28,7 @@ bool is_math(const GroupGraph& graph, const Group& group) {
 bool fits(const GroupGraph& graph, const Group& first, const Group& second) {
   const Shape& shape = graph.function().type(first.outputs.front()).shape;
   if (!(shape == graph.function().type(second.outputs.front()).shape)) return false;
-  if (first.ops.size() + second.ops.size() > kMaxOps) return false;
+  if (first.ops.size() + second.ops.size() > kMostElementwiseOps) return false;
   std::vector<int> ops;
   std::set_union(first.ops.begin(), first.ops.end(), second.ops.begin(), second.ops.end(),
                  std::back_inserter(ops));
@@ -60,7 +60,7 @@ bool is_widening(const GroupGraph& graph, int index) {
 }
 
 // Converts what it reads while it loads it, as arithmetic does.
-bool is_reduction(const GroupGraph& graph, int index) {
+bool converts_as_it_loads(const GroupGraph& graph, int index) {
   const mil::Operation* op = single_op(graph, index);
   if (op == nullptr) return false;
   switch (op->kind) {
@@ -82,7 +82,7 @@ void repeat_widenings(GroupGraph& graph) {
     const mil::Value source = single_op(graph, index)->arguments.front().front();
     const std::vector<int> readers = graph.readers(result);
     for (const int reader : readers) {
-      if (is_reduction(graph, reader)) graph.rewire(reader, result, source);
+      if (converts_as_it_loads(graph, reader)) graph.rewire(reader, result, source);
       if (!is_math(graph, graph.group(reader))) continue;
       graph.repeat_in(index, reader);
       graph.group(reader).fusion = &fusion_elementwise;

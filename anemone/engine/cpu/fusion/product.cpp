@@ -11,7 +11,7 @@
 namespace anemone::cpu {
 namespace {
 
-bool is_product_type(DType type) { return type == DType::fp16 || type == DType::fp32; }
+bool is_product_result(DType type) { return type == DType::fp16 || type == DType::fp32; }
 
 void fold_operand_scales(GroupGraph& graph, int index) {
   const mil::Operation& op = graph.op(graph.group(index).ops.front());
@@ -59,7 +59,7 @@ int absorb_reader(GroupGraph& graph, int index) {
     alpha *= scaled->factor;
   } else if (const mil::Value other = addend_of(graph, *op, result); other.valid() && !biased) {
     residual = other;
-  } else if (op->kind != mil::OpKind::cast || !is_product_type(result_type(graph, *op).dtype)) {
+  } else if (op->kind != mil::OpKind::cast || !is_product_result(result_type(graph, *op).dtype)) {
     return -1;
   }
   const auto replaced = group.replaced;

@@ -14,7 +14,7 @@ namespace anemone::cpu {
 namespace {
 
 // What is computed again for a reduction should cost less than reading it.
-constexpr std::size_t kMaxOps = 8;
+constexpr std::size_t kMostReductionOps = 8;
 
 bool is_reduction(const GroupGraph& graph, int index) {
   if (graph.group(index).fusion == &fusion_reduction) return true;
@@ -62,7 +62,8 @@ bool fits(const GroupGraph& graph, int index, mil::Value value, const Shape& sha
   ops.pop_back();
   ops.insert(std::lower_bound(ops.begin(), ops.end(), graph.group(producer).ops.front()),
              graph.group(producer).ops.front());
-  return ops.size() <= kMaxOps && math_program(graph.function(), ops, {&operand, 1}).has_value();
+  return ops.size() <= kMostReductionOps &&
+         math_program(graph.function(), ops, {&operand, 1}).has_value();
 }
 
 void absorb_producer(GroupGraph& graph, int index, mil::Value value) {
@@ -86,7 +87,7 @@ bool grow(GroupGraph& graph, int index, const Shape& shape) {
   return false;
 }
 
-void fuse(GroupGraph& graph) {
+void fuse_reduction(GroupGraph& graph) {
   for (std::size_t i = 0; i < graph.groups().size(); ++i) {
     const int index = static_cast<int>(i);
     if (graph.group(index).merged_away() || !is_reduction(graph, index)) continue;
@@ -102,6 +103,6 @@ void fuse(GroupGraph& graph) {
 
 }  // namespace
 
-const Fusion fusion_reduction = {"reduction", fuse, kReductionAlternatives};
+const Fusion fusion_reduction = {"reduction", fuse_reduction, kReductionAlternatives};
 
 }  // namespace anemone::cpu

@@ -24,7 +24,7 @@ bool is_lower_triangular(const GroupGraph& graph, mil::Value value) {
   return group.fusion == &fusion_causal_softmax && group.outputs.front() == value;
 }
 
-void fuse(GroupGraph& graph) {
+void fuse_softmax_backward(GroupGraph& graph) {
   for (std::size_t i = 0; i < graph.groups().size(); ++i) {
     const int index = static_cast<int>(i);
     const std::optional<SoftmaxGradient> match = match_softmax_gradient(graph, index);
@@ -54,7 +54,7 @@ struct SoftmaxBackwardCall {
   }
 };
 
-std::string lower(LowerContext& context, Step& step) {
+std::string lower_softmax_backward(LowerContext& context, Step& step) {
   const Group& group = context.group();
   const mil::Value p = group.inputs[0], dp = group.inputs[1], dx = group.outputs[0];
   compute::SoftmaxBackwardSpec spec;
@@ -76,10 +76,11 @@ std::string lower(LowerContext& context, Step& step) {
   return {};
 }
 
-constexpr Alternative kAlternatives[] = {{"softmax backward", lower}};
+constexpr Alternative kSoftmaxBackwardList[] = {{"softmax backward", lower_softmax_backward}};
 
 }  // namespace
 
-const Fusion fusion_softmax_backward = {"softmax_backward", fuse, kAlternatives};
+const Fusion fusion_softmax_backward = {"softmax_backward", fuse_softmax_backward,
+                                        kSoftmaxBackwardList};
 
 }  // namespace anemone::cpu

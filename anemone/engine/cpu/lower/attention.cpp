@@ -106,10 +106,10 @@ std::string lower_attention(LowerContext& context, Step& step) {
   return {};
 }
 
-constexpr Alternative kList[] = {{"attention", lower_attention}};
+constexpr Alternative kAttentionList[] = {{"attention", lower_attention}};
 
 }  // namespace
 
-const std::span<const Alternative> kAttentionAlternatives = kList;
+const std::span<const Alternative> kAttentionAlternatives = kAttentionList;
 
 }  // namespace anemone::cpu

@@ -309,11 +309,11 @@ std::string lower_im2col(LowerContext& context, Step& step) {
   return {};
 }
 
-constexpr Alternative kList[] = {{"pointwise", lower_pointwise}, {"im2col", lower_im2col}};
+constexpr Alternative kConvList[] = {{"pointwise", lower_pointwise}, {"im2col", lower_im2col}};
 
 }  // namespace
 
-const std::span<const Alternative> kConvAlternatives = kList;
+const std::span<const Alternative> kConvAlternatives = kConvList;
 
 bool conv_folds(const mil::OpContext& op) {
   const ConvGeometry conv = conv_geometry(op);

@@ -62,10 +62,10 @@ std::string lower_elementwise(LowerContext& context, Step& step) {
   return {};
 }
 
-constexpr Alternative kList[] = {{"elementwise", lower_elementwise}};
+constexpr Alternative kElementwiseList[] = {{"elementwise", lower_elementwise}};
 
 }  // namespace
 
-const std::span<const Alternative> kElementwiseAlternatives = kList;
+const std::span<const Alternative> kElementwiseAlternatives = kElementwiseList;
 
 }  // namespace anemone::cpu

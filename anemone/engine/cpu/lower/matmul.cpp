@@ -1,15 +1,12 @@
 // matmul: batched products with broadcasting, on whatever strides the operands have.
 #include <algorithm>
 
+#include "anemone/base/dtype.h"
 #include "anemone/engine/cpu/lower/lowerings.h"
 #include "anemone/engine/cpu/lower/product.h"
 
 namespace anemone::cpu {
 namespace {
-
-bool is_product_type(DType type) {
-  return type == DType::fp16 || type == DType::bf16 || type == DType::fp32;
-}
 
 // The last two dimensions are the matrix, the others the batch.
 ProductOperand matrices(const LowerContext& context, mil::Value value, const Layout& layout,
@@ -84,11 +81,11 @@ std::string lower_matmul(LowerContext& context, Step& step) {
   return {};
 }
 
-constexpr Alternative kList[] = {{"matmul", lower_matmul}};
+constexpr Alternative kMatmulList[] = {{"matmul", lower_matmul}};
 
 }  // namespace
 
-const std::span<const Alternative> kMatmulAlternatives = kList;
+const std::span<const Alternative> kMatmulAlternatives = kMatmulList;
 
 bool matmul_folds(const mil::OpContext& op) { return is_product_type(op.dtype(0)); }
 

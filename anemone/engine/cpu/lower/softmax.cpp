@@ -45,10 +45,10 @@ std::string lower_softmax(LowerContext& context, Step& step) {
   return {};
 }
 
-constexpr Alternative kList[] = {{"softmax", lower_softmax}};
+constexpr Alternative kSoftmaxList[] = {{"softmax", lower_softmax}};
 
 }  // namespace
 
-const std::span<const Alternative> kSoftmaxAlternatives = kList;
+const std::span<const Alternative> kSoftmaxAlternatives = kSoftmaxList;
 
 }  // namespace anemone::cpu
