@@ -6,8 +6,7 @@
 #include <limits>
 
 #include "anemone/train/metrics_compare.h"
-#include "tests/support/process.h"
-#include "tests/support/shared.h"
+#include "tests/support/program.h"
 
 namespace anemone::test {
 namespace {
@@ -24,17 +23,16 @@ std::vector<std::string> lines_of(const fs::path& path) {
 }  // namespace
 
 int ProgramCase::run(std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), program_path().string());
   const fs::path temporary = folder.path() / "tmp";
   fs::create_directories(temporary);
   const std::string full = script + "; report " + (folder.path() / "report").string();
-  Process process(arguments, {{"ANEMONE_ANE_LIBRARY", library_.string()},
-                              {"ANEMONE_FAKE_ANE", full},
-                              {"ANEMONE_ANE_PATIENCE", patience},
-                              {"TMPDIR", temporary.string()}});
-  const int code = process.wait();
-  output = process.output();
-  return code;
+  const ProgramRun ran =
+      run_program(std::move(arguments), {{"ANEMONE_ANE_LIBRARY", library_.string()},
+                                         {"ANEMONE_FAKE_ANE", full},
+                                         {"ANEMONE_ANE_PATIENCE", patience},
+                                         {"TMPDIR", temporary.string()}});
+  output = ran.output;
+  return ran.code;
 }
 
 int ProgramCase::train(const std::string& name, const std::string& toml,

@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "tests/support/process.h"
+#include "tests/support/program.h"
 #include "tests/support/shared.h"
 
 namespace anemone {
@@ -13,30 +13,25 @@ namespace {
 
 TEST(BenchCommand, SaysHowManyStepsThereMayBe) {
   for (const std::string steps : {"0", "-3", "1000001"}) {
-    test::Process process({test::program_path().string(), "bench", "step", "--config",
-                           (test::source_root() / "configs/small.toml").string(), "--steps",
-                           steps});
-    EXPECT_EQ(process.wait(), 2);
-    EXPECT_EQ(process.output().find("anemone: error: --steps: " + steps +
-                                    " is out of range (expected 1 to 1000000)\n"),
+    const test::ProgramRun ran = test::run_program(
+        {"bench", "step", "--config", (test::source_root() / "configs/small.toml").string(),
+         "--steps", steps});
+    EXPECT_EQ(ran.code, 2);
+    EXPECT_EQ(ran.output.find("anemone: error: --steps: " + steps +
+                              " is out of range (expected 1 to 1000000)\n"),
               0U)
-        << process.output();
+        << ran.output;
   }
 }
 
 nlohmann::json bench(const std::vector<std::string>& more) {
-  std::vector<std::string> arguments = {test::program_path().string(),
-                                        "bench",
-                                        "step",
-                                        "--config",
-                                        (test::source_root() / "configs/small.toml").string(),
-                                        "--steps",
-                                        "2",
-                                        "--json"};
+  std::vector<std::string> arguments = {
+      "bench",   "step", "--config", (test::source_root() / "configs/small.toml").string(),
+      "--steps", "2",    "--json"};
   arguments.insert(arguments.end(), more.begin(), more.end());
-  test::Process process(arguments);
-  EXPECT_EQ(process.wait(), 0) << process.output();
-  return nlohmann::json::parse(process.output(), nullptr, false);
+  const test::ProgramRun ran = test::run_program(std::move(arguments));
+  EXPECT_EQ(ran.code, 0) << ran.output;
+  return nlohmann::json::parse(ran.output, nullptr, false);
 }
 
 TEST(BenchCommand, TimesLayers) {
@@ -84,11 +79,9 @@ TEST(BenchCommand, WrongCommandLinesAreToldWhy) {
                           {{"bench", "sweep", "--config", config, "--steps", "3"}, "--steps"},
                           {{"bench", "step", "--config", config, "--steps", "0"}, "--steps"},
                           {{"bench", "sweep", "--config", config, "--engine", "gpu"}, "gpu"}}) {
-    std::vector<std::string> arguments = bad.arguments;
-    arguments.insert(arguments.begin(), test::program_path().string());
-    test::Process process(arguments);
-    EXPECT_EQ(process.wait(), 2) << process.output();
-    EXPECT_NE(process.output().find(bad.part), std::string::npos) << process.output();
+    const test::ProgramRun ran = test::run_program(bad.arguments);
+    EXPECT_EQ(ran.code, 2) << ran.output;
+    EXPECT_TRUE(ran.says(bad.part)) << ran.output;
   }
 }
 

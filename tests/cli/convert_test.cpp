@@ -7,7 +7,7 @@
 
 #include "anemone/base/file.h"
 #include "anemone/model/model_file.h"
-#include "tests/support/process.h"
+#include "tests/support/program.h"
 #include "tests/support/shared.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/tools/io_fault.h"
@@ -17,35 +17,24 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Result {
-  int code;
-  std::string output;
-};
-
-Result run(std::vector<std::string> arguments, const Process::Environment& environment = {}) {
-  arguments.insert(arguments.begin(), program_path().string());
-  Process process(arguments, environment);
-  const int code = process.wait();
-  return {code, process.output()};
-}
-
 TEST(ConvertCommand, ThereAndBackWritesTheSameText) {
   ANEMONE_SHARED_OR_SKIP(models, "models");
   const std::string model = (models / "aidreams260K.bin").string();
   const TemporaryDirectory folder;
   const std::string there = (folder.path() / "there").string(),
                     back = (folder.path() / "back.bin").string();
-  const Result first = run({"convert", model, there});
+  const ProgramRun first = run_program({"convert", model, there});
   EXPECT_EQ(first.code, 0);
   EXPECT_EQ(first.output, there +
                               ": llama2.c, 0.23 M parameters, as a Hugging Face llama, with the "
                               "tokenizer " +
                               (models / "tok512.bin").string() + "\n");
-  EXPECT_EQ(run({"convert", there, back}).code, 0);
+  EXPECT_EQ(run_program({"convert", there, back}).code, 0);
   std::vector<std::string> texts;
   for (const std::string& path : {model, there, back}) {
     texts.push_back(  // with the tokenizer that travelled with it
-        run({"generate", "--model", path, "--ids", "--temperature", "0", "--precision", "fp32"})
+        run_program(
+            {"generate", "--model", path, "--ids", "--temperature", "0", "--precision", "fp32"})
             .output);
   }
   const std::string vocabulary = read_text_file(models / "tok512.bin");
@@ -62,7 +51,7 @@ TEST(ConvertCommand, SaysHowToGiveATokenizer) {
   const std::string model = (folder.path() / "m.bin").string(),
                     out = (folder.path() / "out").string();
   fs::copy_file(models / "stories260K.bin", model);
-  const Result none = run({"convert", model, out});
+  const ProgramRun none = run_program({"convert", model, out});
   EXPECT_EQ(none.code, 0);
   EXPECT_NE(none.output.find("note: no tokenizer is copied: " + model +
                              ": no tokenizer of 512 tokens is found"),
@@ -70,18 +59,19 @@ TEST(ConvertCommand, SaysHowToGiveATokenizer) {
       << none.output;
   EXPECT_NE(none.output.find("or --tokenizer FILE"), std::string::npos) << none.output;
 
-  const Result wrong = run({"convert", model, (folder.path() / "wrong").string(), "--tokenizer",
-                            (models / "llama2-tokenizer.bin").string()});
+  const ProgramRun wrong = run_program({"convert", model, (folder.path() / "wrong").string(),
+                                        "--tokenizer", (models / "llama2-tokenizer.bin").string()});
   EXPECT_EQ(wrong.code, 1);
   EXPECT_NE(wrong.output.find("has 32000 tokens (expected 512"), std::string::npos) << wrong.output;
   EXPECT_FALSE(fs::exists(folder.path() / "wrong"));
 
   const std::string given = (models / "tok512.bin").string();
-  EXPECT_EQ(run({"convert", out, (folder.path() / "n.bin").string(), "--tokenizer", given}).code,
-            0);
+  EXPECT_EQ(
+      run_program({"convert", out, (folder.path() / "n.bin").string(), "--tokenizer", given}).code,
+      0);
   EXPECT_EQ(read_text_file(folder.path() / "n.tokenizer.bin"), read_text_file(given));
   // A stale one is not passed over in silence.
-  const Result stale = run({"convert", out, (folder.path() / "n.bin").string()});
+  const ProgramRun stale = run_program({"convert", out, (folder.path() / "n.bin").string()});
   EXPECT_NE(stale.output.find("n.tokenizer.bin stays, and generate will take it"),
             std::string::npos)
       << stale.output;
@@ -91,12 +81,14 @@ TEST(ConvertCommand, SaysWhatIsWrong) {
   ANEMONE_SHARED_OR_SKIP(models, "models");
   const std::string model = (models / "aidreams260K.bin").string();
   const TemporaryDirectory folder;
-  EXPECT_NE(run({"convert", model, folder.path()}).output.find("it is there already"),
+  EXPECT_NE(run_program({"convert", model, folder.path()}).output.find("it is there already"),
             std::string::npos);
-  EXPECT_EQ(run({"convert", model, model}).code, 2);
-  EXPECT_EQ(run({"convert", model, "x", "--to", "onnx"}).code, 2);
-  EXPECT_EQ(run({"convert", (models / "tok512.bin").string(), (folder.path() / "x").string()}).code,
-            1);
+  EXPECT_EQ(run_program({"convert", model, model}).code, 2);
+  EXPECT_EQ(run_program({"convert", model, "x", "--to", "onnx"}).code, 2);
+  EXPECT_EQ(
+      run_program({"convert", (models / "tok512.bin").string(), (folder.path() / "x").string()})
+          .code,
+      1);
   EXPECT_TRUE(fs::is_empty(folder.path()));
 }
 
@@ -113,10 +105,10 @@ TEST(ConvertCommand, WritesWholeOrNotAtAll) {
       fs::remove_all(out);
       const std::string fault = folder.path().string() + ":" + std::to_string(at) + ":" +
                                 std::to_string(static_cast<int>(kind));
-      return run({"convert", model.string(), out.string()},
-                 {{"LD_PRELOAD", io_fault_library().string()},
-                  {"ANEMONE_IO_FAULT", fault},
-                  {"ANEMONE_IO_FAULT_COUNT", count.string()}});
+      return run_program({"convert", model.string(), out.string()},
+                         {{"LD_PRELOAD", io_fault_library().string()},
+                          {"ANEMONE_IO_FAULT", fault},
+                          {"ANEMONE_IO_FAULT_COUNT", count.string()}});
     };
     ASSERT_EQ(convert(0, io_fault::Kind::kill).code, 0);
     const long calls = std::stol(read_text_file(count));
@@ -125,7 +117,7 @@ TEST(ConvertCommand, WritesWholeOrNotAtAll) {
     for (const io_fault::Kind kind :
          {io_fault::Kind::full_disk, io_fault::Kind::error_once, io_fault::Kind::kill}) {
       for (long at = 1; at <= calls; at += 1 + calls / 25) {
-        const Result result = convert(at, kind);
+        const ProgramRun result = convert(at, kind);
         if (fs::exists(out)) {
           EXPECT_EQ(model::read_model(out).tensors.size(), whole) << name << " " << at;
         } else {

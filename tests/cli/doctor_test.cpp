@@ -6,8 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "anemone/base/file.h"
-#include "tests/support/process.h"
-#include "tests/support/shared.h"
+#include "tests/support/program.h"
 #include "tests/support/temporary_directory.h"
 
 namespace anemone {
@@ -15,10 +14,10 @@ namespace {
 
 TEST(DoctorCommand, TellsTheFactsAsJson) {
   const test::TemporaryDirectory folder;
-  test::Process process({test::program_path().string(), "doctor", "--json", "--quick", "--dir",
-                         folder.path().string()});
-  ASSERT_EQ(process.wait(), 0) << process.output();
-  const auto facts = nlohmann::json::parse(process.output());
+  const test::ProgramRun ran =
+      test::run_program({"doctor", "--json", "--quick", "--dir", folder.path().string()});
+  ASSERT_EQ(ran.code, 0) << ran.output;
+  const auto facts = nlohmann::json::parse(ran.output);
   EXPECT_GE(facts["processor"]["threads"].get<int>(), 1);
   EXPECT_EQ(facts["processor"]["isa"][0], "plain");
   EXPECT_GT(facts["memory"]["total_bytes"].get<double>(), 0);
@@ -33,9 +32,9 @@ TEST(DoctorCommand, FindsAFolderThatCannotBeWritten) {
 #else
   const char* const folder = "/proc";
 #endif
-  test::Process process({test::program_path().string(), "doctor", "--dir", folder});
-  EXPECT_EQ(process.wait(), 1);
-  EXPECT_NE(process.output().find("cannot write"), std::string::npos) << process.output();
+  const test::ProgramRun ran = test::run_program({"doctor", "--dir", folder});
+  EXPECT_EQ(ran.code, 1);
+  EXPECT_TRUE(ran.says("cannot write")) << ran.output;
 }
 
 TEST(DoctorCommand, SaysThatAFolderIsNone) {
@@ -43,9 +42,9 @@ TEST(DoctorCommand, SaysThatAFolderIsNone) {
   const std::string file = (folder.path() / "file").string();
   ASSERT_EQ(write_file_atomically(file, "text").message, "");
   const auto run = [](const std::string& directory, int code) {
-    test::Process process({test::program_path().string(), "doctor", "--quick", "--dir", directory});
-    EXPECT_EQ(process.wait(), code);
-    return process.output();
+    const test::ProgramRun ran = test::run_program({"doctor", "--quick", "--dir", directory});
+    EXPECT_EQ(ran.code, code);
+    return ran.output;
   };
   EXPECT_EQ(run("/nonexistent", 1), "anemone: error: /nonexistent: there is no such folder\n");
   EXPECT_EQ(run(file, 1), "anemone: error: " + file + ": is not a folder\n");
@@ -54,9 +53,9 @@ TEST(DoctorCommand, SaysThatAFolderIsNone) {
 
 TEST(DoctorCommand, LeavesNothingBehind) {
   const test::TemporaryDirectory folder;
-  test::Process process({test::program_path().string(), "doctor", "--dir", folder.path().string()});
-  EXPECT_EQ(process.wait(), 0) << process.output();
-  EXPECT_NE(process.output().find("MB/s synced"), std::string::npos) << process.output();
+  const test::ProgramRun ran = test::run_program({"doctor", "--dir", folder.path().string()});
+  EXPECT_EQ(ran.code, 0) << ran.output;
+  EXPECT_TRUE(ran.says("MB/s synced")) << ran.output;
   EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
 }
 

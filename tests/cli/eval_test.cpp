@@ -13,7 +13,7 @@
 #include "anemone/base/file.h"
 #include "anemone/base/random.h"
 #include "anemone/text/token_file.h"
-#include "tests/support/process.h"
+#include "tests/support/program.h"
 #include "tests/support/shared.h"
 #include "tests/support/temporary_directory.h"
 
@@ -39,11 +39,10 @@ class EvalCommand : public testing::Test {
   }
 
   int run(const std::string& command, std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), {program_path().string(), command});
-    Process process(arguments);
-    const int code = process.wait();
-    printed_ = process.output();
-    return code;
+    arguments.insert(arguments.begin(), command);
+    const ProgramRun ran = run_program(std::move(arguments));
+    printed_ = ran.output;
+    return ran.code;
   }
   Json eval(std::vector<std::string> arguments) {
     arguments.emplace_back("--json");

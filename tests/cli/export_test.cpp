@@ -10,8 +10,7 @@
 #include "anemone/mil/blob_file.h"
 #include "anemone/mil/parser.h"
 #include "anemone/nn/layer.h"
-#include "tests/support/process.h"
-#include "tests/support/shared.h"
+#include "tests/support/program.h"
 #include "tests/support/temporary_directory.h"
 
 namespace anemone::test {
@@ -30,16 +29,14 @@ class ExportCommand : public testing::Test {
   fs::path out() const { return folder() / "kernels"; }
 
   int run(const std::vector<std::string>& more, std::string* printed = nullptr) const {
-    std::vector<std::string> arguments = {program_path(), "export", "--config",
-                                          folder() / "layer.toml"};
+    std::vector<std::string> arguments = {"export", "--config", folder() / "layer.toml"};
     arguments.insert(arguments.end(), more.begin(), more.end());
     if (std::find(more.begin(), more.end(), "--out") == more.end()) {
       arguments.insert(arguments.end(), {"--out", out()});
     }
-    Process process(arguments);
-    const int code = process.wait();
-    if (printed != nullptr) *printed = process.output();
-    return code;
+    const ProgramRun ran = run_program(std::move(arguments));
+    if (printed != nullptr) *printed = ran.output;
+    return ran.code;
   }
 
   std::vector<std::string> kernels() const {
@@ -153,8 +150,8 @@ TEST_F(ExportCommand, WritesTheKernelsOfALanguageModel) {
   legal.insert(legal.end(), {"--target", "m4"});
   ASSERT_EQ(run(legal), 0);
   for (const std::string& name : kernels()) {
-    Process lint({program_path(), "lint", out() / name / "model.mil", "--target", "m4"});
-    EXPECT_EQ(lint.wait(), 0) << lint.output();
+    const ProgramRun lint = run_program({"lint", out() / name / "model.mil", "--target", "m4"});
+    EXPECT_EQ(lint.code, 0) << lint.output;
   }
 }
 
@@ -174,8 +171,8 @@ TEST_F(ExportCommand, ReplacesItsFilesAndNoOthers) {
   ASSERT_EQ(run({"--seed", "9"}), 0);
   EXPECT_EQ(read_text_file(notes), "mine");
   EXPECT_NE(read_text_file(weight), before);
-  Process check({program_path(), "check", "--weights", kernel / "model.mil"});
-  EXPECT_EQ(check.wait(), 0) << check.output();
+  const ProgramRun check = run_program({"check", "--weights", kernel / "model.mil"});
+  EXPECT_EQ(check.code, 0) << check.output;
 }
 
 TEST_F(ExportCommand, SaysWhyThereCanBeNoFolder) {

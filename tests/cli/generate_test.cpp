@@ -6,33 +6,26 @@
 #include <vector>
 
 #include "anemone/base/file.h"
-#include "tests/support/process.h"
+#include "tests/support/program.h"
 #include "tests/support/shared.h"
 #include "tests/support/temporary_directory.h"
 
 namespace anemone::test {
 namespace {
 
-struct Result {
-  int code;
-  std::string output;
-};
-
-Result generate(std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), {program_path().string(), "generate"});
-  Process process(arguments);
-  const int code = process.wait();
-  return {code, process.output()};
+ProgramRun generate(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), "generate");
+  return run_program(std::move(arguments));
 }
 
 TEST(GenerateCommand, WritesWhatLlama2cWrites) {
   ANEMONE_SHARED_OR_SKIP(models, "models");
   const std::string model = (models / "aidreams260K.bin").string();
-  const Result text = generate({"--model", model, "--temperature", "0", "--tokens", "20"});
+  const ProgramRun text = generate({"--model", model, "--temperature", "0", "--tokens", "20"});
   EXPECT_EQ(text.code, 0);
   EXPECT_EQ(text.output.rfind("\"Echoes of vectors unfold, a gentle hum", 0), 0U) << text.output;
 
-  const Result ids = generate(
+  const ProgramRun ids = generate(
       {"--model", model, "--temperature", "0", "--tokens", "127", "--ids", "--precision", "fp32"});
   std::string expected = read_text_file(models / "aidreams260K.greedy.txt");
   for (char& c : expected) c = c == '\n' ? ' ' : c;
@@ -43,7 +36,7 @@ TEST(GenerateCommand, WritesWhatLlama2cWrites) {
 
 TEST(GenerateCommand, SaysHowFastItWasAsJson) {
   ANEMONE_SHARED_OR_SKIP(models, "models");
-  const Result result =
+  const ProgramRun result =
       generate({"--model", (models / "aidreams260K.bin").string(), "--prompt", "\"Echoes", "--json",
                 "--stats", "--stop", "hum", "--temperature", "0"});
   ASSERT_EQ(result.code, 0) << result.output;
@@ -56,7 +49,7 @@ TEST(GenerateCommand, SaysHowFastItWasAsJson) {
 }
 
 // The number in front of `unit`, in what --stats says; -1: there is none.
-double said(const Result& result, const std::string& unit) {
+double said(const ProgramRun& result, const std::string& unit) {
   const std::size_t end = result.output.find(unit);
   if (end == std::string::npos) return -1;
   const std::size_t begin = result.output.find_last_not_of("0123456789.", end - 1) + 1;
@@ -65,7 +58,7 @@ double said(const Result& result, const std::string& unit) {
 
 TEST(GenerateCommand, SaysHowFastItWas) {
   ANEMONE_SHARED_OR_SKIP(models, "models");
-  const Result result = generate({"--model", (models / "stories260K.bin").string(), "--stats"});
+  const ProgramRun result = generate({"--model", (models / "stories260K.bin").string(), "--stats"});
   EXPECT_GT(said(result, " tokens/s"), 0) << result.output;
   if (result.output.find("lies in the processor's cache") == std::string::npos) {
     EXPECT_GT(said(result, " %"), 0) << result.output;
@@ -88,7 +81,7 @@ TEST(GenerateCommand, HoldsCachesAsLongAsTheText) {
 }
 
 TEST(GenerateCommand, ExplainsWhatIsWrong) {
-  const Result missing = generate({"--model", "nowhere.bin", "--prompt", "a"});
+  const ProgramRun missing = generate({"--model", "nowhere.bin", "--prompt", "a"});
   EXPECT_EQ(missing.code, 1);
   EXPECT_NE(missing.output.find("nowhere.bin: there is no such model"), std::string::npos)
       << missing.output;
@@ -118,7 +111,7 @@ TEST(GenerateCommand, WrongFlagsAreToldBeforeTheModelIsRead) {
   for (const auto& [flags, part] : wrong) {
     std::vector<std::string> arguments = {"--model", "nowhere.bin"};
     arguments.insert(arguments.end(), flags.begin(), flags.end());
-    const Result result = generate(arguments);
+    const ProgramRun result = generate(arguments);
     EXPECT_EQ(result.code, 2) << result.output;
     EXPECT_NE(result.output.find(part), std::string::npos) << result.output;
   }
@@ -131,16 +124,16 @@ TEST(GenerateCommand, ATokenizerOfAnotherSizeIsRefused) {
   const std::string file = (folder.path() / "m.bin").string();
   std::filesystem::copy_file(models / "stories260K.bin", file);
   const std::string llama = (folder.path() / "llama").string();
-  Process convert({program_path().string(), "convert", file, llama});
-  ASSERT_EQ(convert.wait(), 0) << convert.output();
+  const ProgramRun converted = run_program({"convert", file, llama});
+  ASSERT_EQ(converted.code, 0) << converted.output;
   const std::string large = (models / "llama2-tokenizer.bin").string();
   for (const std::string& model : {file, llama}) {
-    const Result none = generate({"--model", model});
+    const ProgramRun none = generate({"--model", model});
     EXPECT_EQ(none.code, 1);
     EXPECT_NE(none.output.find("no tokenizer of 512 tokens is found"), std::string::npos)
         << none.output;
     for (const std::string& given : {large, std::string("bytes")}) {
-      const Result other = generate({"--model", model, "--tokenizer", given});
+      const ProgramRun other = generate({"--model", model, "--tokenizer", given});
       EXPECT_EQ(other.code, 1);
       EXPECT_NE(
           other.output.find(given + ": this tokenizer has " + (given == "bytes" ? "256" : "32000") +
@@ -150,7 +143,7 @@ TEST(GenerateCommand, ATokenizerOfAnotherSizeIsRefused) {
     }
   }
   std::filesystem::copy_file(large, folder.path() / "tokenizer.bin");
-  const Result beside = generate({"--model", file});
+  const ProgramRun beside = generate({"--model", file});
   EXPECT_EQ(beside.code, 1);
   EXPECT_NE(beside.output.find("tokenizer.bin: this tokenizer has 32000 tokens (expected 512"),
             std::string::npos)

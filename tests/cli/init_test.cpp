@@ -7,8 +7,7 @@
 #include <vector>
 
 #include "anemone/base/file.h"
-#include "tests/support/process.h"
-#include "tests/support/shared.h"
+#include "tests/support/program.h"
 #include "tests/support/temporary_directory.h"
 
 namespace anemone::test {
@@ -35,10 +34,9 @@ class InitialModel : public testing::Test {
   std::string path(const std::string& name) const { return (folder_.path() / name).string(); }
 
   void expect(int code, std::vector<std::string> arguments, const std::string& part = "") {
-    arguments.insert(arguments.begin(), program_path().string());
-    Process process(arguments, {{"XDG_CACHE_HOME", path("cache")}});
-    EXPECT_EQ(process.wait(), code) << process.output();
-    printed_ = process.output();
+    const ProgramRun ran = run_program(std::move(arguments), {{"XDG_CACHE_HOME", path("cache")}});
+    EXPECT_EQ(ran.code, code) << ran.output;
+    printed_ = ran.output;
     EXPECT_NE(printed_.find(part), std::string::npos) << printed_;
   }
   double loss_of(const std::string& model) {

@@ -4,8 +4,7 @@
 #include <filesystem>
 
 #include "anemone/base/file.h"
-#include "tests/support/process.h"
-#include "tests/support/shared.h"
+#include "tests/support/program.h"
 #include "tests/support/temporary_directory.h"
 
 namespace anemone {
@@ -14,7 +13,7 @@ namespace {
 namespace fs = std::filesystem;
 
 // y = x · x as a product of matrices.
-constexpr const char* kProgram = R"(program(1.3)
+constexpr const char* kSquare = R"(program(1.3)
 {
   func main<ios18>(tensor<fp16, [2, 2]> x) {
     tensor<fp16, [2, 2]> y = matmul(x = x, y = x)[name = string("y")];
@@ -28,16 +27,15 @@ constexpr const char* kConfig =
 class Numerics : public ::testing::Test {
  protected:
   void SetUp() override {
-    ASSERT_EQ(write_file_atomically(folder_.path() / "model.mil", kProgram).message, "");
+    ASSERT_EQ(write_file_atomically(folder_.path() / "model.mil", kSquare).message, "");
     ASSERT_EQ(write_file_atomically(folder_.path() / "c.toml", kConfig).message, "");
   }
   std::string path(const char* name) const { return (folder_.path() / name).string(); }
 
   std::string run(std::vector<std::string> arguments, int code) {
-    arguments.insert(arguments.begin(), test::program_path().string());
-    test::Process process(arguments);
-    EXPECT_EQ(process.wait(), code) << process.output();
-    return process.output();
+    const test::ProgramRun ran = test::run_program(std::move(arguments));
+    EXPECT_EQ(ran.code, code) << ran.output;
+    return ran.output;
   }
   void expect_said(const std::string& output, const std::string& part) {
     EXPECT_NE(output.find(part), std::string::npos) << "expected: " << part << "\nin: " << output;

@@ -10,8 +10,7 @@
 #include "anemone/base/element.h"
 #include "anemone/base/file.h"
 #include "anemone/base/npy.h"
-#include "tests/support/process.h"
-#include "tests/support/shared.h"
+#include "tests/support/program.h"
 #include "tests/support/temporary_directory.h"
 
 namespace anemone {
@@ -20,7 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 
 // y = x + x; z = int32(n).
-constexpr const char* kProgram = R"(program(1.3)
+constexpr const char* kSums = R"(program(1.3)
 {
   func main<ios18>(tensor<fp16, [2, 3]> x, tensor<int32, [2]> n) {
     tensor<fp16, [2, 3]> y = add(x = x, y = x)[name = string("y")];
@@ -40,9 +39,7 @@ constexpr const char* kLargeProgram = R"(program(1.3)
 
 class RunCommand : public ::testing::Test {
  protected:
-  void SetUp() override {
-    ASSERT_EQ(write_file_atomically(file("model.mil"), kProgram).message, "");
-  }
+  void SetUp() override { ASSERT_EQ(write_file_atomically(file("model.mil"), kSums).message, ""); }
 
   fs::path file(const std::string& name) const { return folder_.path() / name; }
   std::string at(const std::string& name) const { return "@" + file(name).string(); }
@@ -57,11 +54,11 @@ class RunCommand : public ::testing::Test {
 
   // Runs with `arguments`, expects the exit code, and returns what was printed.
   std::string run(std::vector<std::string> arguments, int code = 0) {
-    arguments.insert(arguments.begin(), {test::program_path().string(), "run"});
+    arguments.insert(arguments.begin(), "run");
     arguments.insert(arguments.end(), {"--engine", "reference"});
-    test::Process process(arguments);
-    EXPECT_EQ(process.wait(), code) << process.output();
-    return process.output();
+    const test::ProgramRun ran = test::run_program(std::move(arguments));
+    EXPECT_EQ(ran.code, code) << ran.output;
+    return ran.output;
   }
 
   void expect_said(const std::string& output, const std::string& part) {
@@ -166,10 +163,10 @@ TEST_F(RunCommand, SaysWhichNumbersMayBeGiven) {
 }
 
 TEST_F(RunCommand, NamesTheEnginesThereAre) {
-  test::Process process({test::program_path().string(), "run", file("model.mil").string(),
-                         "--engine", "gpu", "--fill", "zeros"});
-  EXPECT_EQ(process.wait(), 2);
-  expect_said(process.output(), "--engine: no engine 'gpu' (expected auto, reference, cpu");
+  const test::ProgramRun ran =
+      test::run_program({"run", file("model.mil").string(), "--engine", "gpu", "--fill", "zeros"});
+  EXPECT_EQ(ran.code, 2);
+  expect_said(ran.output, "--engine: no engine 'gpu' (expected auto, reference, cpu");
 }
 
 TEST_F(RunCommand, WritesWhereTheOutputIsToGo) {
@@ -182,12 +179,11 @@ TEST_F(RunCommand, WritesWhereTheOutputIsToGo) {
   run_to("y=" + file("plain.npy").string(), 0);  // without the @
   run_to("y=" + at("marked.npy"), 0);
   EXPECT_EQ(read_text_file(file("plain.npy")), read_text_file(file("marked.npy")));
-  test::Process piped({"/bin/sh", "-c",
-                       "'" + test::program_path().string() + "' run '" + common[0] +
-                           "' --fill 1 --output y=/dev/stdout | cat"});
-  EXPECT_EQ(piped.wait(), 0);
-  expect_said(piped.output(), "NUMPY");
-  expect_said(piped.output(), "y: fp16 [2, 3]  min 2");
+  const test::ProgramRun piped =
+      test::run_shell("\"$0\" run '" + common[0] + "' --fill 1 --output y=/dev/stdout | cat");
+  EXPECT_EQ(piped.code, 0);
+  expect_said(piped.output, "NUMPY");
+  expect_said(piped.output, "y: fp16 [2, 3]  min 2");
   expect_said(run_to("y=" + at("none/y.npy"), 1),
               file("none/y.npy").string() + ": cannot create: No such file or directory");
   EXPECT_TRUE(fs::is_character_file("/dev/null"));
@@ -206,11 +202,10 @@ TEST_F(RunCommand, LeavesNothingOfAnOutputThatCouldNotBeWritten) {
   ASSERT_EQ(write_file_atomically(file("large.mil"), kLargeProgram).message, "");
   const auto run_limited = [&](const std::string& flags) {
     // Files of more than a few blocks cannot be written.
-    test::Process process({"/bin/sh", "-c",
-                           "trap '' XFSZ; ulimit -f 8; '" + test::program_path().string() +
-                               "' run '" + file("large.mil").string() + "' " + flags});
-    EXPECT_EQ(process.wait(), 1) << process.output();
-    return process.output();
+    const test::ProgramRun ran = test::run_shell("trap '' XFSZ; ulimit -f 8; \"$0\" run '" +
+                                                 file("large.mil").string() + "' " + flags);
+    EXPECT_EQ(ran.code, 1) << ran.output;
+    return ran.output;
   };
   const std::string path = file("y.npy").string();
   const std::string flags = "--engine reference --fill zeros --output 'y=" + path + "'";

@@ -7,7 +7,7 @@
 
 #include "anemone/base/file.h"
 #include "anemone/text/token_file.h"
-#include "tests/support/process.h"
+#include "tests/support/program.h"
 #include "tests/support/shared.h"
 #include "tests/support/temporary_directory.h"
 
@@ -26,11 +26,10 @@ class TokenizeCommand : public testing::Test {
   }
 
   int run(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), {program_path().string(), "tokenize"});
-    Process process(arguments);
-    const int code = process.wait();
-    printed_ = process.output();
-    return code;
+    arguments.insert(arguments.begin(), "tokenize");
+    const ProgramRun ran = run_program(std::move(arguments));
+    printed_ = ran.output;
+    return ran.code;
   }
   // Ids of the file "out".
   std::vector<text::TokenId> written() const {

@@ -11,6 +11,7 @@
 
 #include "anemone/base/file.h"
 #include "anemone/train/metrics_compare.h"
+#include "tests/support/program.h"
 #include "tests/support/shared.h"
 #include "tests/support/temporary_directory.h"
 
@@ -157,10 +158,9 @@ TEST_F(TrainProcess, PrintConfigRoundTrips) {
   EXPECT_NE(first.output().find("steps = 77"), std::string::npos);
   const fs::path printed = directory.path() / "printed.toml";
   ASSERT_TRUE(write_file_atomically(printed, first.output()).ok());
-  Process second(
-      {program_path().string(), "train", "--config", printed.string(), "--print-config"});
-  ASSERT_EQ(second.wait(), 0) << second.output();
-  EXPECT_EQ(second.output(), first.output());
+  const ProgramRun second = run_program({"train", "--config", printed.string(), "--print-config"});
+  ASSERT_EQ(second.code, 0) << second.output;
+  EXPECT_EQ(second.output, first.output());
 }
 
 TEST_F(TrainProcess, TheDefaultFolderIsNumberedAndResumeTakesTheLast) {
@@ -235,11 +235,11 @@ TEST_F(TrainProcess, ADryRunPrintsAPlanAndMakesNoFolder) {
 }
 
 TEST_F(TrainProcess, BenchStepGivesItsFields) {
-  Process process({program_path().string(), "bench", "step", "--config",
-                   (source_root() / "configs/small.toml").string(), "--steps", "3", "--json",
-                   "--set", "model.dim=16", "--set", "model.hidden=24", "--set", "model.seq=8"});
-  ASSERT_EQ(process.wait(), 0) << process.output();
-  const auto json = nlohmann::json::parse(process.output());
+  const ProgramRun ran = run_program(
+      {"bench", "step", "--config", (source_root() / "configs/small.toml").string(), "--steps", "3",
+       "--json", "--set", "model.dim=16", "--set", "model.hidden=24", "--set", "model.seq=8"});
+  ASSERT_EQ(ran.code, 0) << ran.output;
+  const auto json = nlohmann::json::parse(ran.output);
   for (const char* field : {"ms_per_step", "model_flops", "executed_flops", "peak_tflops",
                             "efficiency", "update_weights_ms", "adam_ms", "compile_ms"})
     EXPECT_GT(json.at(field), 0) << field;
