@@ -1,5 +1,7 @@
 #include "tests/ane_driver/engine_scenario.h"
 
+#include "anemone/base/error.h"
+
 namespace anemone::test {
 namespace {
 

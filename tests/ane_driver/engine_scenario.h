@@ -2,14 +2,9 @@
 // run, new weights, run.
 #pragma once
 
-#include "anemone/base/error.h"
 #include "tests/ane_driver/fault_judge.h"
 
 namespace anemone::test {
-
-inline void throw_if_failed(const Status& status) {
-  if (!status.ok()) throw Error(status.message);
-}
 
 // `together`: two functions in one program, instead of one.
 void play_engine_scenario(FaultRun& run, bool together);

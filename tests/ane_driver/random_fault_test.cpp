@@ -7,6 +7,7 @@
 #include <span>
 #include <thread>
 
+#include "anemone/base/error.h"
 #include "anemone/engine/ane/driver/compile_service.h"
 #include "anemone/engine/ane/driver/request.h"
 #include "anemone/engine/ane/driver/surface.h"

@@ -9,7 +9,7 @@
 namespace anemone {
 namespace {
 
-std::string make_file(std::string header, std::size_t data_bytes, int major = 1) {
+std::string make_npy(std::string header, std::size_t data_bytes, int major = 1) {
   std::string text("\x93NUMPY", 6);
   text += {static_cast<char>(major), '\0', static_cast<char>(header.size() & 0xff),
            static_cast<char>(header.size() >> 8)};
@@ -21,7 +21,7 @@ NpyArray parse(const std::string& file) {
   return parse_npy(std::as_bytes(std::span(file.data(), file.size())), "f");
 }
 
-std::string complaint(const std::string& file) {
+std::string npy_complaint(const std::string& file) {
   try {
     (void)parse(file);
     return "";
@@ -67,10 +67,13 @@ TEST(Npy, WritesWhatNumpyWrites) {
 }
 
 TEST(Npy, AcceptsBothVersionsAndAnyOrderOfKeys) {
-  EXPECT_EQ(complaint(make_file("{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }\n", 8)),
+  EXPECT_EQ(
+      npy_complaint(make_npy("{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }\n", 8)),
+      "");
+  EXPECT_EQ(npy_complaint(make_npy("{'shape':(2,1),'fortran_order':False,'descr':'|u1'}", 2, 2)),
             "");
-  EXPECT_EQ(complaint(make_file("{'shape':(2,1),'fortran_order':False,'descr':'|u1'}", 2, 2)), "");
-  EXPECT_EQ(complaint(make_file("{'descr': '<i8', 'fortran_order': False, 'shape': ()}", 8)), "");
+  EXPECT_EQ(npy_complaint(make_npy("{'descr': '<i8', 'fortran_order': False, 'shape': ()}", 8)),
+            "");
 }
 
 struct BadFile {
@@ -103,15 +106,15 @@ constexpr BadFile kBadFiles[] = {
 
 TEST(Npy, RefusesBadFilesWithTheReason) {
   for (const BadFile& bad : kBadFiles) {
-    const std::string text = complaint(make_file(bad.header, bad.data_bytes));
+    const std::string text = npy_complaint(make_npy(bad.header, bad.data_bytes));
     EXPECT_NE(text.find(bad.complaint), std::string::npos)
         << bad.header << "\n  says: " << text << "\n  expected: " << bad.complaint;
   }
-  EXPECT_NE(complaint("").find("not an .npy file"), std::string::npos);
-  EXPECT_NE(complaint(make_file("{}", 0, 3)).find("version 3.0"), std::string::npos);
-  const std::string whole = make_file("{'descr': '<f4', 'fortran_order': False, 'shape': ()}", 4);
+  EXPECT_NE(npy_complaint("").find("not an .npy file"), std::string::npos);
+  EXPECT_NE(npy_complaint(make_npy("{}", 0, 3)).find("version 3.0"), std::string::npos);
+  const std::string whole = make_npy("{'descr': '<f4', 'fortran_order': False, 'shape': ()}", 4);
   for (std::size_t size = 0; size < whole.size(); ++size) {
-    EXPECT_NE(complaint(whole.substr(0, size)), "") << size;
+    EXPECT_NE(npy_complaint(whole.substr(0, size)), "") << size;
   }
 }
 

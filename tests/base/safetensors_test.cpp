@@ -14,7 +14,7 @@ std::span<const std::byte> bytes_of(std::string_view text) {
   return std::as_bytes(std::span(text.data(), text.size()));
 }
 
-std::string make_file(const std::string& header, std::size_t data_bytes) {
+std::string make_safetensors(const std::string& header, std::size_t data_bytes) {
   const std::uint64_t length = header.size();
   std::string text(8, '\0');
   std::memcpy(text.data(), &length, 8);
@@ -22,7 +22,7 @@ std::string make_file(const std::string& header, std::size_t data_bytes) {
 }
 
 // What the reader says of a file; empty = it is accepted.
-std::string complaint(const std::string& file) {
+std::string safetensors_complaint(const std::string& file) {
   try {
     SafetensorsReader reader(bytes_of(file), "f");
     return "";
@@ -31,8 +31,8 @@ std::string complaint(const std::string& file) {
   }
 }
 
-std::string complaint(const std::string& header, std::size_t data_bytes) {
-  return complaint(make_file(header, data_bytes));
+std::string safetensors_complaint(const std::string& header, std::size_t data_bytes) {
+  return safetensors_complaint(make_safetensors(header, data_bytes));
 }
 
 TEST(Safetensors, RoundTripKeepsBytesShapesAndMetadata) {
@@ -74,7 +74,8 @@ TEST(Safetensors, WriterRefusesWhatItsReaderWould) {
 }
 
 TEST(Safetensors, MissingTensorNamesWhatThereIs) {
-  const std::string file = make_file(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})", 1);
+  const std::string file =
+      make_safetensors(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})", 1);
   const SafetensorsReader reader(bytes_of(file), "f");
   try {
     (void)reader.get("b");
@@ -85,12 +86,12 @@ TEST(Safetensors, MissingTensorNamesWhatThereIs) {
 }
 
 TEST(Safetensors, AcceptsWhatTheFormatAllows) {
-  EXPECT_EQ(complaint("{}", 0), "");
-  EXPECT_EQ(complaint("{}    ", 0), "");
-  EXPECT_EQ(complaint(R"({"__metadata__":{}})", 0), "");
-  EXPECT_EQ(complaint(R"({"b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]},)"
-                      R"("a":{"data_offsets":[0,4],"shape":[2,2],"dtype":"I8"}})",
-                      8),
+  EXPECT_EQ(safetensors_complaint("{}", 0), "");
+  EXPECT_EQ(safetensors_complaint("{}    ", 0), "");
+  EXPECT_EQ(safetensors_complaint(R"({"__metadata__":{}})", 0), "");
+  EXPECT_EQ(safetensors_complaint(R"({"b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]},)"
+                                  R"("a":{"data_offsets":[0,4],"shape":[2,2],"dtype":"I8"}})",
+                                  8),
             "");
 }
 
@@ -149,7 +150,7 @@ constexpr BadHeader kBadHeaders[] = {
 
 TEST(Safetensors, RefusesBadHeadersWithTheReason) {
   for (const BadHeader& bad : kBadHeaders) {
-    const std::string text = complaint(bad.header, bad.data_bytes);
+    const std::string text = safetensors_complaint(bad.header, bad.data_bytes);
     EXPECT_NE(text.find(bad.complaint), std::string::npos)
         << bad.header << "\n  says: " << text << "\n  expected: " << bad.complaint;
     EXPECT_EQ(text.rfind("f", 0), 0U) << text;
@@ -157,20 +158,22 @@ TEST(Safetensors, RefusesBadHeadersWithTheReason) {
 }
 
 TEST(Safetensors, RefusesBadLengths) {
-  EXPECT_NE(complaint("").find("0 bytes are too few"), std::string::npos);
-  EXPECT_NE(complaint("1234567").find("7 bytes are too few"), std::string::npos);
-  EXPECT_NE(complaint(std::string(8, '\xff') + "{}").find("at most 2: the file ends there"),
-            std::string::npos);
+  EXPECT_NE(safetensors_complaint("").find("0 bytes are too few"), std::string::npos);
+  EXPECT_NE(safetensors_complaint("1234567").find("7 bytes are too few"), std::string::npos);
+  EXPECT_NE(
+      safetensors_complaint(std::string(8, '\xff') + "{}").find("at most 2: the file ends there"),
+      std::string::npos);
   std::string huge(200'000'000, ' ');
   const std::uint64_t length = huge.size() - 8;
   std::memcpy(huge.data(), &length, 8);
-  EXPECT_NE(complaint(huge).find("the limit of the format"), std::string::npos);
+  EXPECT_NE(safetensors_complaint(huge).find("the limit of the format"), std::string::npos);
 }
 
 TEST(Safetensors, NestingDoesNotRecurse) {
-  EXPECT_NE(complaint("{\"a\":" + std::string(1'000'000, '['), 0).find("found an array"),
-            std::string::npos);
-  EXPECT_NE(complaint("{\"a\":" + std::string(1'000'000, '{'), 0).find("not JSON"),
+  EXPECT_NE(
+      safetensors_complaint("{\"a\":" + std::string(1'000'000, '['), 0).find("found an array"),
+      std::string::npos);
+  EXPECT_NE(safetensors_complaint("{\"a\":" + std::string(1'000'000, '{'), 0).find("not JSON"),
             std::string::npos);
 }
 

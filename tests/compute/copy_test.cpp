@@ -4,9 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <memory>
 #include <string>
 
+#include "tests/compute/pools.h"
 #include "tests/support/tensors.h"
 
 namespace anemone::compute {
@@ -14,13 +14,13 @@ namespace {
 
 using test::Buffer;
 
-struct Layout {
+struct CopyLayout {
   const char* name;
   Shape shape;
   Strides in, out;
 };
 
-std::vector<Layout> layouts() {
+std::vector<CopyLayout> copy_layouts() {
   const Shape cube{4, 33, 130}, matrix{150, 500}, heads{2, 12, 20, 30};
   const auto plain = [](const Shape& s) { return contiguous_strides(s); };
   return {{"scalar", {}, {}, {}},
@@ -39,16 +39,14 @@ std::vector<Layout> layouts() {
 }
 
 TEST(Copy, MovesEveryLayoutOfEveryType) {
-  std::vector<std::unique_ptr<ThreadPool>> pools;
-  for (int threads = 1; threads <= 4; ++threads)
-    pools.push_back(std::make_unique<ThreadPool>(threads));
+  const auto pools = make_pools();
   const std::pair<DType, DType> types[] = {
       {DType::fp16, DType::fp16},    {DType::fp32, DType::fp32},   {DType::fp16, DType::fp32},
       {DType::fp32, DType::fp16},    {DType::int32, DType::fp16},  {DType::fp32, DType::int32},
       {DType::boolean, DType::fp32}, {DType::int64, DType::int64}, {DType::uint8, DType::uint8},
       {DType::fp32, DType::bf16}};
   for (const CpuFeatures& features : test::runnable(kernels::convert_kernels())) {
-    for (const Layout& layout : layouts()) {
+    for (const CopyLayout& layout : copy_layouts()) {
       for (const auto& type : types) {
         const DType from = type.first, to = type.second;  // clang 14 captures no bindings
         SCOPED_TRACE(std::string(layout.name) + " " + dtype_name(from) + " to " + dtype_name(to));

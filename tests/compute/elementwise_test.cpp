@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "tests/compute/pools.h"
 #include "tests/support/tensors.h"
 
 namespace anemone::compute {
@@ -18,22 +19,17 @@ using Op = ElementwiseOp;
 
 class ElementwisePrograms : public testing::Test {
  protected:
-  ElementwisePrograms() {
-    for (int threads = 1; threads <= 4; ++threads)
-      pools_.push_back(std::make_unique<ThreadPool>(threads));
-    isas_ = test::runnable(kernels::elementwise_kernels());
-  }
-  std::vector<std::unique_ptr<ThreadPool>> pools_;
-  std::vector<CpuFeatures> isas_;
+  const std::vector<std::unique_ptr<ThreadPool>> pools_ = make_pools();
+  const std::vector<CpuFeatures> isas_ = test::runnable(kernels::elementwise_kernels());
 };
 
-struct Layout {
+struct ElementwiseLayout {
   const char* name;
   Shape shape;
   Strides a, b, out;
 };
 
-std::vector<Layout> layouts() {
+std::vector<ElementwiseLayout> elementwise_layouts() {
   const Shape channels{1, 37, 1, 90}, cube{5, 33, 129};
   const auto plain = [](const Shape& s) { return contiguous_strides(s); };
   return {
@@ -53,7 +49,7 @@ std::vector<Layout> layouts() {
 }
 
 TEST_F(ElementwisePrograms, FollowShapesAndStrides) {
-  for (const Layout& layout : layouts()) {
+  for (const ElementwiseLayout& layout : elementwise_layouts()) {
     for (const DType type : {DType::fp16, DType::fp32, DType::bf16}) {
       SCOPED_TRACE(std::string(layout.name) + " " + dtype_name(type));
       Buffer a(type, test::extent(layout.shape, layout.a), 1),

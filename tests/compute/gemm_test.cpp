@@ -5,20 +5,20 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <memory>
 #include <string>
 
+#include "tests/compute/pools.h"
 #include "tests/support/amx.h"
+#include "tests/support/numbers.h"
 #include "tests/support/tensors.h"
 
 namespace anemone::compute {
 namespace {
 
 using test::Buffer;
+using test::kEps;
 
-constexpr double kEps = 0x1p-24;  // fp32 unit roundoff
-
-struct Case {
+struct GemmCase {
   const char* name = "";
   GemmSpec spec;
   int offset = 0;  // misalignment of every buffer, in elements
@@ -37,7 +37,7 @@ bool outside(Triangle triangle, std::int64_t row, std::int64_t col) {
 
 class Product {
  public:
-  explicit Product(const Case& c)
+  explicit Product(const GemmCase& c)
       : case_(c),
         spec_(c.spec),
         a_(c.spec.a.constant ? DType::fp32 : c.spec.a.type,
@@ -174,7 +174,7 @@ class Product {
     }
   }
 
-  const Case& case_;
+  const GemmCase& case_;
   const GemmSpec& spec_;
   Buffer a_, b_, c_, residual_;
   std::vector<double> left_, right_;
@@ -191,9 +191,9 @@ GemmSpec sized(std::int64_t m, std::int64_t n, std::int64_t k, DType type, DType
   return spec;
 }
 
-std::vector<Case> make_cases() {
+std::vector<GemmCase> make_cases() {
   constexpr DType h = DType::fp16, f = DType::fp32;
-  std::vector<Case> cases;
+  std::vector<GemmCase> cases;
   const auto add = [&cases](const char* name, GemmSpec spec, int offset = 0) {
     cases.push_back({name, spec, offset});
   };
@@ -314,11 +314,9 @@ std::vector<Case> make_cases() {
 // Every case for which `kernel` is chosen on a machine with these features; how many there were.
 int check_cases_of(const kernels::GemmKernel& kernel, ProductPrecision precision,
                    const CpuFeatures& features) {
-  std::vector<std::unique_ptr<ThreadPool>> pools;
-  for (int threads = 1; threads <= 4; ++threads)
-    pools.push_back(std::make_unique<ThreadPool>(threads));
+  const auto pools = make_pools();
   int cases = 0;
-  for (Case c : make_cases()) {
+  for (GemmCase c : make_cases()) {
     c.spec.precision = precision;
     if (plan_gemm(c.spec, features).kernel != &kernel) continue;
     ++cases;

@@ -12,7 +12,7 @@ namespace {
 
 using test::Buffer;
 
-struct Case {
+struct GemvCase {
   GemvSpec spec;
   std::int64_t items = 1;
   Buffer matrix{DType::fp32, 0}, x{DType::fp32, 0}, residual{DType::fp32, 0};
@@ -34,11 +34,11 @@ std::vector<GemvSpec::BatchDim> places_of(const GemvSpec& spec) {
   return places;
 }
 
-double rounded(const Case& c, double value) {
+double rounded(const GemvCase& c, double value) {
   return c.spec.precision == ProductPrecision::bf16 ? round_to(DType::bf16, value) : value;
 }
 
-void check(Case& c, const CpuFeatures& features) {
+void check(GemvCase& c, const CpuFeatures& features) {
   const GemvSpec& spec = c.spec;
   c.places = places_of(spec);
   ASSERT_EQ(gemv_refusal(spec), "");
@@ -91,8 +91,8 @@ void check(Case& c, const CpuFeatures& features) {
   }
 }
 
-Case make_case(DType type, std::int64_t lanes, std::int64_t depth, bool by_columns) {
-  Case c;
+GemvCase make_case(DType type, std::int64_t lanes, std::int64_t depth, bool by_columns) {
+  GemvCase c;
   c.spec.lanes = lanes;
   c.spec.depth = depth;
   c.spec.matrix = {type, by_columns ? 1 : depth + 2, by_columns ? lanes + 2 : 1};
@@ -113,7 +113,7 @@ TEST(Gemv, AgreesWithDouble) {
         for (const auto& [lanes, depth] :
              {std::pair(1, 1), std::pair(300, 77), std::pair(65, 513), std::pair(1000, 200)}) {
           SCOPED_TRACE(std::string(dtype_name(type)) + (by_columns ? " columns" : " rows"));
-          Case c = make_case(type, lanes, depth, by_columns);
+          GemvCase c = make_case(type, lanes, depth, by_columns);
           check(c, features);
           c.spec.alpha = 0.25F;
           c.spec.has_residual = true;
@@ -132,7 +132,7 @@ TEST(Gemv, ConstantsAreRoundedAndPacked) {
     for (const DType type : {DType::fp16, DType::fp32}) {
       for (const ProductPrecision precision : {ProductPrecision::full, ProductPrecision::bf16}) {
         for (const bool by_columns : {true, false}) {
-          Case c = make_case(DType::fp32, 200, 130, by_columns);
+          GemvCase c = make_case(DType::fp32, 200, 130, by_columns);
           c.spec.matrix.type = type;
           c.spec.matrix.constant = true;
           c.spec.precision = precision;
@@ -154,7 +154,7 @@ TEST(Gemv, ConstantsAreRoundedAndPacked) {
 TEST(Gemv, BatchesShareOperands) {
   constexpr std::int64_t kPositions = 90, kHeads = 3, kChannels = 24, kGroup = 2;
   for (const bool keys : {true, false}) {
-    Case c;
+    GemvCase c;
     GemvSpec& spec = c.spec;
     spec.lanes = keys ? kPositions : kChannels;
     spec.depth = keys ? kChannels : kPositions;

@@ -4,29 +4,28 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <limits>
 #include <memory>
 #include <string>
 
 #include "anemone/base/aligned_buffer.h"
+#include "tests/support/numbers.h"
 #include "tests/support/tensors.h"
 
 namespace anemone::compute {
 namespace {
 
 using test::Buffer;
+using test::kEps;
+using test::kInf;
+using test::kNan;
 
-constexpr double kEps = 0x1p-24;
-constexpr double kInf = std::numeric_limits<double>::infinity();
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-
-struct Layout {
+struct LogSumExpLayout {
   const char* name;
   Shape shape;
   Strides in;
 };
 
-std::vector<Layout> layouts() {
+std::vector<LogSumExpLayout> log_sum_exp_layouts() {
   const Shape vocabulary{1, 9000, 1, 70}, cube{3, 20, 50}, long_row{2, 67000};
   return {{"vocabulary", vocabulary, contiguous_strides(vocabulary)},
           {"cube with gaps", cube, test::padded_strides(cube, 3)},
@@ -95,7 +94,7 @@ void check(ReduceSpec spec, const Buffer& in, const CpuFeatures& features) {
 
 TEST(LogSumExp, AgreesWithDoubleOverAllAxes) {
   for (const CpuFeatures& features : test::runnable(kernels::reduce_kernels())) {
-    for (const Layout& layout : layouts()) {
+    for (const LogSumExpLayout& layout : log_sum_exp_layouts()) {
       for (const DType type : {DType::fp16, DType::fp32}) {
         Buffer in(type, test::extent(layout.shape, layout.in), 3);
         in.fill_random(9, -8, 8);

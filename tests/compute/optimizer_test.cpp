@@ -5,24 +5,18 @@
 
 #include <cmath>
 #include <limits>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "anemone/kernels/reduce/reduce.h"
+#include "tests/compute/pools.h"
+#include "tests/support/numbers.h"
 #include "tests/support/tensors.h"
 
 namespace anemone::compute {
 namespace {
 
-constexpr double kEps = 0x1p-24;
-
-std::vector<std::unique_ptr<ThreadPool>> make_pools() {
-  std::vector<std::unique_ptr<ThreadPool>> pools;
-  for (int threads = 1; threads <= 4; ++threads)
-    pools.push_back(std::make_unique<ThreadPool>(threads));
-  return pools;
-}
+using test::kEps;
 
 std::vector<float> random_floats(std::size_t n, std::uint32_t seed, double low, double high) {
   std::mt19937 random(seed);

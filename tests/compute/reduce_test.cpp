@@ -4,29 +4,29 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <limits>
 #include <memory>
 #include <string>
 
 #include "anemone/base/aligned_buffer.h"
 #include "anemone/compute/softmax.h"
+#include "tests/compute/pools.h"
+#include "tests/support/numbers.h"
 #include "tests/support/tensors.h"
 
 namespace anemone::compute {
 namespace {
 
 using test::Buffer;
+using test::kEps;
+using test::kInf;
 
-constexpr double kEps = 0x1p-24;
-constexpr double kInf = std::numeric_limits<double>::infinity();
-
-struct Layout {
+struct ReduceLayout {
   const char* name;
   Shape shape;
   Strides in;
 };
 
-std::vector<Layout> layouts() {
+std::vector<ReduceLayout> reduce_layouts() {
   const Shape channels{1, 100, 1, 530}, cube{3, 20, 50}, long_row{2, 67000}, tall{12000, 3};
   return {{"channels", channels, contiguous_strides(channels)},
           {"cube", cube, contiguous_strides(cube)},
@@ -35,13 +35,6 @@ std::vector<Layout> layouts() {
           {"cube, last two axes exchanged", cube, test::padded_strides(cube, 0, 1, 2)},
           {"long rows", long_row, contiguous_strides(long_row)},
           {"tall", tall, contiguous_strides(tall)}};
-}
-
-std::vector<std::unique_ptr<ThreadPool>> make_pools() {
-  std::vector<std::unique_ptr<ThreadPool>> pools;
-  for (int threads = 1; threads <= 4; ++threads)
-    pools.push_back(std::make_unique<ThreadPool>(threads));
-  return pools;
 }
 
 Buffer run_reduce(ThreadPool& pool, const ReducePlan& plan, const Buffer& in,
@@ -115,7 +108,7 @@ void check_reduce(ReduceSpec spec, const Buffer& in, const CpuFeatures& features
 TEST(Reduce, AgreesWithDoubleOverAllAxes) {
   const auto pools = make_pools();
   for (const CpuFeatures& features : test::runnable(kernels::reduce_kernels())) {
-    for (const Layout& layout : layouts()) {
+    for (const ReduceLayout& layout : reduce_layouts()) {
       for (const DType type : {DType::fp16, DType::fp32}) {
         Buffer in(type, test::extent(layout.shape, layout.in), 3);
         in.fill_random(9);
@@ -193,7 +186,7 @@ void check_softmax(const SoftmaxSpec& spec, const Buffer& in, const CpuFeatures&
 TEST(Softmax, AgreesWithDoubleAlongEachAxis) {
   const auto pools = make_pools();
   for (const CpuFeatures& features : test::runnable(kernels::reduce_kernels())) {
-    for (const Layout& layout : layouts()) {
+    for (const ReduceLayout& layout : reduce_layouts()) {
       for (const DType type : {DType::fp16, DType::fp32}) {
         Buffer in(type, test::extent(layout.shape, layout.in), 3);
         in.fill_random(9, -8, 8);

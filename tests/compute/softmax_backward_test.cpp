@@ -10,14 +10,14 @@
 #include <string>
 
 #include "anemone/compute/softmax.h"
+#include "tests/support/numbers.h"
 #include "tests/support/tensors.h"
 
 namespace anemone::compute {
 namespace {
 
 using test::Buffer;
-
-constexpr double kEps = 0x1p-24;
+using test::kEps;
 
 // A square matrix per batch element, with what lies above the diagonal spoiled.
 Buffer causal_input(DType type, const Shape& shape, const Strides& strides, std::uint32_t seed) {
@@ -31,12 +31,12 @@ Buffer causal_input(DType type, const Shape& shape, const Strides& strides, std:
   return in;
 }
 
-struct Case {
+struct SoftmaxBackwardCase {
   Shape shape;
   Strides in, out;
 };
-std::vector<Case> cases() {
-  std::vector<Case> all;
+std::vector<SoftmaxBackwardCase> cases() {
+  std::vector<SoftmaxBackwardCase> all;
   for (const Shape& shape : {Shape{3, 37, 37}, Shape{2, 2, 5, 5}, Shape{1, 1}, Shape{600, 600}}) {
     all.push_back({shape, contiguous_strides(shape), contiguous_strides(shape)});
     all.push_back({shape, test::padded_strides(shape, 3), test::padded_strides(shape, 1)});
@@ -49,7 +49,7 @@ std::vector<Case> cases() {
 TEST(CausalSoftmax, SeesEachRowUpToTheDiagonal) {
   ThreadPool one(1), three(3);
   for (const CpuFeatures& features : test::runnable(kernels::reduce_kernels())) {
-    for (const Case& c : cases()) {
+    for (const SoftmaxBackwardCase& c : cases()) {
       for (const DType type : {DType::fp16, DType::fp32}) {
         const Buffer in = causal_input(type, c.shape, c.in, 5);
         const int axis = c.shape.rank() - 1;
@@ -83,7 +83,8 @@ TEST(CausalSoftmax, SeesEachRowUpToTheDiagonal) {
   }
 }
 
-void check_backward(const Case& c, DType type, bool causal, const CpuFeatures& features) {
+void check_backward(const SoftmaxBackwardCase& c, DType type, bool causal,
+                    const CpuFeatures& features) {
   ThreadPool one(1), four(4);
   Buffer p = causal_input(type, c.shape, c.in, 6), dp = causal_input(type, c.shape, c.in, 7);
   if (!causal) {
@@ -127,7 +128,7 @@ void check_backward(const Case& c, DType type, bool causal, const CpuFeatures& f
 
 TEST(SoftmaxBackward, AgreesWithDouble) {
   for (const CpuFeatures& features : test::runnable(kernels::reduce_kernels())) {
-    for (Case c : cases()) {
+    for (SoftmaxBackwardCase c : cases()) {
       for (const DType type : {DType::fp16, DType::fp32}) {
         check_backward(c, type, /*causal=*/false, features);
         check_backward(c, type, /*causal=*/true, features);

@@ -6,17 +6,18 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <vector>
 
+#include "tests/support/numbers.h"
 #include "tests/support/tensors.h"
 
 namespace anemone::kernels {
 namespace {
 
-constexpr float kInf = std::numeric_limits<float>::infinity();
-constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
-constexpr double kEps = 0x1p-24;
+using test::kEps;
+using test::kInf;
+using test::kNan;
+
 constexpr int kStride = 48;  // three vectors of the widest instruction set
 constexpr float kFactor = 0.3f;
 

@@ -10,14 +10,16 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/numbers.h"
 #include "tests/support/tensors.h"
 
 namespace anemone::kernels {
 namespace {
 
+using test::kInf;
+using test::kNan;
+
 using Op = ElementwiseOp;
-constexpr float kInf = std::numeric_limits<float>::infinity();
-constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
 class ElementwiseKernels : public testing::TestWithParam<int> {
  protected:

@@ -7,13 +7,14 @@
 #include <cmath>
 #include <limits>
 
+#include "tests/support/numbers.h"
 #include "tests/support/tensors.h"
 
 namespace anemone::kernels {
 namespace {
 
-constexpr float kInf = std::numeric_limits<float>::infinity();
-constexpr double kEps = 0x1p-24;
+using test::kEps;
+using test::kInf;
 
 class ReduceKernels : public testing::TestWithParam<int> {
  protected:

@@ -21,7 +21,7 @@ std::span<const std::byte> bytes_of(const std::string& text) {
   return std::as_bytes(std::span(text.data(), text.size()));
 }
 
-std::string file_of(const test::SmallModel& model) {
+std::string llama2c_bytes(const test::SmallModel& model) {
   const test::TemporaryDirectory folder;
   const auto path = folder.path() / "m.bin";
   EXPECT_EQ(write_llama2c(path, model.config(), model.tensors()).message, "");
@@ -36,7 +36,7 @@ std::string with_number(std::string file, std::size_t at, std::int32_t number) {
 TEST(Llama2cFile, ComesBackAsItWas) {
   for (const bool tied : {true, false}) {
     const test::SmallModel model(test::small_config(nn::Rope::pairs, tied));
-    const std::string file = file_of(model);
+    const std::string file = llama2c_bytes(model);
     const ModelFile read = parse_llama2c(bytes_of(file), "m.bin");
     EXPECT_EQ(read.config.dim, 48);
     EXPECT_EQ(read.config.hidden, 40);
@@ -55,7 +55,7 @@ TEST(Llama2cFile, ComesBackAsItWas) {
 // The layout by hand: the header, and the first numbers of some kinds where llama2.c has them.
 TEST(Llama2cFile, PutsKindsOneAfterTheOther) {
   const test::SmallModel model(test::small_config(nn::Rope::pairs, /*tied=*/false));
-  const std::string file = file_of(model);
+  const std::string file = llama2c_bytes(model);
   std::int32_t header[7];
   std::memcpy(header, file.data(), sizeof header);
   EXPECT_EQ(std::vector<std::int32_t>(header, header + 7),
@@ -94,7 +94,8 @@ TEST(Llama2cFile, PutsKindsOneAfterTheOther) {
 }
 
 TEST(Llama2cFile, SaysWhatIsWrong) {
-  const std::string file = file_of(test::SmallModel(test::small_config(nn::Rope::pairs, true)));
+  const std::string file =
+      llama2c_bytes(test::SmallModel(test::small_config(nn::Rope::pairs, true)));
   const auto said = [](const std::string& bytes) {
     return complaint([&] { (void)parse_llama2c(bytes_of(bytes), "m.bin"); });
   };
@@ -114,7 +115,8 @@ TEST(Llama2cFile, SaysWhatIsWrong) {
 }
 
 TEST(Llama2cFile, TakesAnyBytes) {
-  const std::string file = file_of(test::SmallModel(test::small_config(nn::Rope::pairs, true)));
+  const std::string file =
+      llama2c_bytes(test::SmallModel(test::small_config(nn::Rope::pairs, true)));
   for (std::size_t size = 0; size < file.size(); size += size < 64 ? 1 : 997)
     EXPECT_THROW((void)parse_llama2c(bytes_of(file.substr(0, size)), "m"), Error) << size;
   std::minstd_rand random(7);

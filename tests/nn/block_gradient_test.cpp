@@ -20,9 +20,6 @@
 namespace anemone::test {
 namespace {
 
-constexpr double kStep =
-    1e-50;  // no digit is lost to it: imaginary parts are never added to real ones
-
 nn::ModelConfig attention_config() {
   nn::ModelConfig config;
   config.dim = 6;
@@ -39,7 +36,7 @@ struct Port {
   Shape shape;
 };
 
-nn::ModelConfig rope_config(nn::Rope rope) {
+nn::ModelConfig rope_block_config(nn::Rope rope) {
   nn::ModelConfig config = attention_config();
   config.head_dim = 4;
   config.rope = rope;
@@ -71,14 +68,14 @@ std::vector<mil::Value> backward_attention(mil::Builder& b, const std::vector<mi
 
 template <nn::Rope rope>
 mil::Value forward_rope(mil::Builder& b, const std::vector<mil::Value>& in) {
-  const auto config = rope_config(rope);
+  const auto config = rope_block_config(rope);
   return nn::rope(b, config, in[0], nn::rope_table(b, config, b.dtype(in[0])));
 }
 
 template <nn::Rope rope>
 std::vector<mil::Value> backward_rope(mil::Builder& b, const std::vector<mil::Value>& in,
                                       mil::Value dy) {
-  const auto config = rope_config(rope);
+  const auto config = rope_block_config(rope);
   return {nn::rope_backward(b, config, dy, nn::rope_table(b, config, b.dtype(in[0])))};
 }
 
@@ -215,11 +212,12 @@ std::vector<double> derivative(const mil::Function& forward, const mil::TensorMa
   std::vector<double> result;
   for (std::size_t i = 0; i < inputs.at(input).size(); ++i) {
     Complex& element = values.at(input)[i];
-    element.imag(kStep);
+    element.imag(kComplexStep);
     const auto outputs = mil::evaluate(forward, values, constants);
     element.imag(0);
     double sum = 0;
-    for (std::size_t j = 0; j < dy.size(); ++j) sum += dy[j] * outputs.at("y")[j].imag() / kStep;
+    for (std::size_t j = 0; j < dy.size(); ++j)
+      sum += dy[j] * outputs.at("y")[j].imag() / kComplexStep;
     result.push_back(sum);
   }
   return result;

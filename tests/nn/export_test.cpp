@@ -10,6 +10,7 @@
 #include "anemone/mil/builder.h"
 #include "anemone/mil/parser.h"
 #include "anemone/mil/passes/pack_io.h"
+#include "tests/support/default_layer.h"
 #include "tests/support/step_evaluator.h"
 #include "tests/support/temporary_directory.h"
 
@@ -22,19 +23,9 @@ class Export : public testing::Test {
   const std::filesystem::path& folder = temporary.path();
 };
 
-nn::ModelConfig small(DType dtype) {
-  nn::ModelConfig config;
-  config.dim = 12;
-  config.hidden = 20;
-  config.heads = 3;
-  config.seq = 7;
-  config.dtype = dtype;
-  return config;
-}
-
 TEST_F(Export, EvaluatesToTheSame) {
   for (const DType dtype : {DType::fp16, DType::fp32}) {
-    const LayerCase layer(small(dtype), 9);
+    const LayerCase layer(small_layer(12, 20, 7, dtype), 9);
     mil::ConstantSource constants(&layer.weights);
     const nn::StepGraph graph = nn::layer_step(layer.config, "six");
     const auto step = evaluate_step(graph, layer.inputs, constants);
@@ -58,7 +49,7 @@ TEST_F(Export, EvaluatesToTheSame) {
 }
 
 TEST_F(Export, WritesWeightsAndMaskUnderTheirNames) {
-  const LayerCase layer(small(DType::fp16), 9);
+  const LayerCase layer(small_layer(12, 20, 7, DType::fp16), 9);
   mil::ConstantSource constants(&layer.weights);
   auto kernels = nn::layer_kernels(layer.config, "six");
   const auto files_of = [&](nn::Kernel& kernel) {
@@ -82,7 +73,7 @@ TEST_F(Export, WritesWeightsAndMaskUnderTheirNames) {
 }
 
 TEST_F(Export, AWeightUsedTwiceIsWrittenOnce) {
-  const LayerCase layer(small(DType::fp16), 9);
+  const LayerCase layer(small_layer(12, 20, 7, DType::fp16), 9);
   mil::ConstantSource constants(&layer.weights);
   mil::Program program;
   mil::Builder b(program);
@@ -96,7 +87,7 @@ TEST_F(Export, AWeightUsedTwiceIsWrittenOnce) {
 }
 
 TEST_F(Export, ReportsWhatItCannotWrite) {
-  const LayerCase layer(small(DType::fp16), 9);
+  const LayerCase layer(small_layer(12, 20, 7, DType::fp16), 9);
   mil::ConstantSource constants(&layer.weights);
   const auto kernels = nn::layer_kernels(layer.config, "six");
   const Status status = mil::export_program(kernels[0].program, constants, "/dev/null/model");

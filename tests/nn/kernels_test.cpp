@@ -15,15 +15,6 @@
 namespace anemone::test {
 namespace {
 
-nn::ModelConfig small_layer() {
-  nn::ModelConfig config;
-  config.dim = 12;
-  config.hidden = 20;
-  config.heads = 3;
-  config.seq = 7;
-  return config;
-}
-
 std::string ports(const mil::Function& function, const std::vector<mil::Value>& values) {
   std::string names;
   for (const mil::Value value : values)
@@ -79,7 +70,7 @@ TEST(Kernels, MergedHasOneForTheBackwardPassOfAttention) {
 
 TEST(Kernels, UnknownPartitionNamesThoseThereAre) {
   try {
-    nn::layer_step(small_layer(), "seven");
+    nn::layer_step(small_layer(12, 20, 7), "seven");
     FAIL() << "accepted";
   } catch (const Error& error) {
     EXPECT_NE(std::string(error.what()).find("six, merged"), std::string::npos) << error.what();
@@ -89,7 +80,7 @@ TEST(Kernels, UnknownPartitionNamesThoseThereAre) {
 TEST(Kernels, AllVerify) {
   for (const DType dtype : {DType::fp16, DType::fp32}) {
     for (const nn::Partition& partition : nn::partitions()) {
-      nn::ModelConfig config = small_layer();
+      nn::ModelConfig config = small_layer(12, 20, 7);
       config.dtype = dtype;
       for (const nn::Kernel& kernel : nn::layer_step(config, partition.name).kernels) {
         EXPECT_NO_THROW(mil::verify_or_throw(kernel.program, kernel.name));
@@ -102,7 +93,7 @@ TEST(Kernels, AllVerify) {
 // size.
 TEST(StepGraph, IsWiredWhole) {
   for (const nn::Partition& partition : nn::partitions()) {
-    nn::ModelConfig config = small_layer();
+    nn::ModelConfig config = small_layer(12, 20, 7);
     config.layers = 3;
     const nn::StepGraph graph = nn::layer_step(config, partition.name);
     std::map<std::string, mil::Type> written = {
@@ -166,7 +157,7 @@ mil::TensorMap<double> unpack(const std::vector<double>& packed,
 }
 
 TEST(PackIo, KeepsWhatIsComputed) {
-  const LayerCase layer(small_layer(), 1);
+  const LayerCase layer(small_layer(12, 20, 7), 1);
   mil::ConstantSource constants(&layer.weights);
   const nn::StepGraph graph = nn::layer_step(layer.config, "six");
   const auto step = evaluate_step(graph, layer.inputs, constants);
@@ -200,7 +191,7 @@ TEST(PackIo, KeepsWhatIsComputed) {
 }
 
 TEST(PackIo, TooManyChannelsNamesKernelTensorsAndNumbers) {
-  nn::ModelConfig config = small_layer();
+  nn::ModelConfig config = small_layer(12, 20, 7);
   config.dim = 48;
   config.heads = 24;
   config.seq = 1400;
@@ -219,7 +210,7 @@ TEST(PackIo, TooManyChannelsNamesKernelTensorsAndNumbers) {
 }
 
 TEST(PackIo, PortsOfAnotherKindStayApart) {
-  auto graph = nn::layer_step(small_layer(), "six");
+  auto graph = nn::layer_step(small_layer(12, 20, 7), "six");
   for (nn::Kernel& kernel : graph.kernels) {
     if (kernel.name != "l0.loss") continue;
     mil::Function& function = kernel.program.main();

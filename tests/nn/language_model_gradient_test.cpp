@@ -14,10 +14,8 @@
 namespace anemone::test {
 namespace {
 
-constexpr double kStep = 1e-50;
-
 // Grouped queries, rotary embedding, heads that are not dim / heads, and no two sizes alike.
-nn::ModelConfig tiny(bool tied) {
+nn::ModelConfig tiny_language_model(bool tied) {
   nn::ModelConfig config;
   config.dim = 6;
   config.hidden = 10;
@@ -34,14 +32,6 @@ nn::ModelConfig tiny(bool tied) {
   return config;
 }
 
-double scaled_loss_derivative(const LayerCase& model, const nn::StepGraph& graph,
-                              const mil::TensorMap<Complex>& inputs,
-                              const mil::TensorMap<Complex>& weights) {
-  mil::ConstantSource constants(&model.weights);
-  const auto values = evaluate_step_perturbed(graph, inputs, constants, weights, StepPart::forward);
-  return values.tensors.at("loss").front().imag() / kStep * model.inputs.at("loss_scale").front();
-}
-
 // Rounding of the double arithmetic itself: one per operation and term of a sum.
 double roundings(const nn::StepGraph& graph, std::int64_t terms) {
   return count_operations(graph) * static_cast<double>(terms) * std::ldexp(1, -53);
@@ -51,7 +41,7 @@ class TinyLanguageModel : public testing::TestWithParam<std::tuple<std::string_v
 
 TEST_P(TinyLanguageModel, EveryGradientEqualsTheDerivative) {
   const auto& [partition, tied] = GetParam();
-  LayerCase model(tiny(tied), 3);
+  LayerCase model(tiny_language_model(tied), 3);
   model.inputs["tokens"] = {4, 0, 7, 7, 2, 8};  // one twice, some never, one only as a target
   const nn::StepGraph graph = nn::language_model_step(model.config, partition);
   mil::ConstantSource constants(&model.weights);
@@ -63,7 +53,7 @@ TEST_P(TinyLanguageModel, EveryGradientEqualsTheDerivative) {
   for (auto& [name, values] : weights) {
     std::vector<double> expected;
     for (Complex& element : values) {
-      element.imag(kStep);
+      element.imag(kComplexStep);
       expected.push_back(scaled_loss_derivative(model, graph, inputs, weights));
       element.imag(0);
     }
@@ -87,7 +77,7 @@ INSTANTIATE_TEST_SUITE_P(Partitions, TinyLanguageModel,
 
 // Sequences end where their text ends: the targets behind it have no share in anything.
 TEST(LanguageModel, TargetsThatDoNotCountHaveNoShare) {
-  const LayerCase model(tiny(true), 3);
+  const LayerCase model(tiny_language_model(true), 3);
   const nn::StepGraph graph = nn::language_model_step(model.config, "merged");
   mil::ConstantSource constants(&model.weights);
   auto inputs = model.inputs;
@@ -96,7 +86,7 @@ TEST(LanguageModel, TargetsThatDoNotCountHaveNoShare) {
   const auto complex_inputs = convert<Complex>(inputs);
   auto weights = convert<Complex>(model.parameters());
   Complex& element = weights.at("embedding").at(7 * 6 + 1);
-  element.imag(kStep);
+  element.imag(kComplexStep);
   const double expected = scaled_loss_derivative(model, graph, complex_inputs, weights);
   const std::vector<double>& gradient = step.gradients.at("embedding");
   EXPECT_NEAR(gradient.at(7 * 6 + 1), expected, roundings(graph, 10) * norm(gradient));
@@ -111,7 +101,7 @@ class PartsOfTheVocabulary : public testing::TestWithParam<std::tuple<std::strin
 
 TEST_P(PartsOfTheVocabulary, GradientsEqualTheDerivatives) {
   const auto& [partition, dtype] = GetParam();
-  nn::ModelConfig config = tiny(true);
+  nn::ModelConfig config = tiny_language_model(true);
   config.vocab = 8200;
   config.dtype = dtype;
   LayerCase model(config, 5);
@@ -129,7 +119,7 @@ TEST_P(PartsOfTheVocabulary, GradientsEqualTheDerivatives) {
     double expected = 0, terms = 0;
     for (std::size_t i = 0; i < values.size(); ++i) {
       const double sign = (random() & 1u) != 0 ? 1 : -1;
-      values[i].imag(sign * kStep);
+      values[i].imag(sign * kComplexStep);
       expected += sign * gradient[i];
       terms += std::abs(gradient[i]);
     }
@@ -140,7 +130,7 @@ TEST_P(PartsOfTheVocabulary, GradientsEqualTheDerivatives) {
   }
   for (const std::size_t row : {0, 3, 4099, 4100, 8000, 8199}) {
     Complex& element = weights.at("embedding").at(row * 6 + 2);
-    element.imag(kStep);
+    element.imag(kComplexStep);
     const double derivative = scaled_loss_derivative(model, graph, inputs, weights);
     element.imag(0);
     const std::vector<double>& gradient = step.gradients.at("embedding");
@@ -158,7 +148,7 @@ INSTANTIATE_TEST_SUITE_P(Partitions, PartsOfTheVocabulary,
                                   dtype_name(std::get<1>(test.param));
                          });
 
-nn::ModelConfig small(DType dtype) {
+nn::ModelConfig small_language_model(DType dtype) {
   nn::ModelConfig config;
   config.dim = 48;
   config.hidden = 72;
@@ -177,7 +167,7 @@ class SmallLanguageModel : public testing::TestWithParam<std::tuple<std::string_
 
 TEST_P(SmallLanguageModel, HoldsOnEveryEngine) {
   const auto& [partition, dtype] = GetParam();
-  const LayerCase model(small(dtype), 4);
+  const LayerCase model(small_language_model(dtype), 4);
   const nn::StepGraph graph = nn::language_model_step(model.config, partition);
   mil::ConstantSource constants(&model.weights);
   const auto exact = evaluate_step(graph, model.inputs, constants, {.round = false});

@@ -7,22 +7,11 @@
 #include <random>
 
 #include "anemone/engine/engines.h"
+#include "tests/support/default_layer.h"
 #include "tests/support/step_evaluator.h"
 
 namespace anemone::test {
 namespace {
-
-constexpr double kStep = 1e-50;
-
-nn::ModelConfig default_layer(DType dtype) {
-  nn::ModelConfig config;
-  config.dim = 768;
-  config.hidden = 2048;
-  config.heads = 12;
-  config.seq = 512;
-  config.dtype = dtype;
-  return config;
-}
 
 TEST(FullSizeLayer, DirectionalDerivatives) {
   const LayerCase layer(default_layer(DType::fp32), 6);
@@ -38,14 +27,14 @@ TEST(FullSizeLayer, DirectionalDerivatives) {
     double expected = 0, terms = 0;
     for (std::size_t i = 0; i < values.size(); ++i) {
       const double sign = (random() & 1u) != 0 ? 1 : -1;
-      values[i].imag(sign * kStep);
+      values[i].imag(sign * kComplexStep);
       expected += sign * gradient[i];
       terms += std::abs(gradient[i]);
     }
     const auto forward =
         evaluate_step_perturbed(graph, inputs, constants, weights, StepPart::forward);
     for (Complex& value : values) value.imag(0);
-    const double derivative = forward.tensors.at(graph.loss).front().imag() / kStep *
+    const double derivative = forward.tensors.at(graph.loss).front().imag() / kComplexStep *
                               layer.inputs.at("loss_scale").front();
     const double roundings =
         count_operations(graph) * static_cast<double>(layer.config.hidden) * std::ldexp(1, -53);

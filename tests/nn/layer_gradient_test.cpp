@@ -7,15 +7,14 @@
 #include <tuple>
 
 #include "anemone/engine/engines.h"
+#include "tests/support/default_layer.h"
 #include "tests/support/step_evaluator.h"
 
 namespace anemone::test {
 namespace {
 
-constexpr double kStep = 1e-50;
-
 // q_dim differs from dim, and no two sizes are equal: a transposed matrix cannot pass.
-nn::ModelConfig tiny(std::int64_t layers) {
+nn::ModelConfig tiny_layer(std::int64_t layers) {
   nn::ModelConfig config;
   config.dim = 6;
   config.hidden = 10;
@@ -27,20 +26,11 @@ nn::ModelConfig tiny(std::int64_t layers) {
   return config;
 }
 
-double scaled_loss_derivative(const LayerCase& layer, const nn::StepGraph& graph,
-                              const mil::TensorMap<Complex>& inputs,
-                              const mil::TensorMap<Complex>& weights) {
-  mil::ConstantSource constants(&layer.weights);
-  const auto values = evaluate_step_perturbed(graph, inputs, constants, weights, StepPart::forward);
-  return values.tensors.at(graph.loss).front().imag() / kStep *
-         layer.inputs.at("loss_scale").front();
-}
-
 class TinyLayer : public testing::TestWithParam<std::tuple<std::string_view, int>> {};
 
 TEST_P(TinyLayer, EveryGradientEqualsTheDerivative) {
   const auto& [partition, layers] = GetParam();
-  const LayerCase layer(tiny(layers), 3);
+  const LayerCase layer(tiny_layer(layers), 3);
   const nn::StepGraph graph = nn::layer_step(layer.config, partition);
   mil::ConstantSource constants(&layer.weights);
   const auto step = evaluate_step(graph, layer.inputs, constants, {.round = false});
@@ -56,7 +46,7 @@ TEST_P(TinyLayer, EveryGradientEqualsTheDerivative) {
     ASSERT_EQ(values.size(), gradient.size()) << name;
     std::vector<double> expected;
     for (Complex& element : values) {
-      element.imag(kStep);
+      element.imag(kComplexStep);
       expected.push_back(scaled_loss_derivative(layer, graph, inputs, weights));
       element.imag(0);
     }
@@ -78,21 +68,11 @@ INSTANTIATE_TEST_SUITE_P(Partitions, TinyLayer,
                                   std::to_string(std::get<1>(test.param));
                          });
 
-nn::ModelConfig small(DType dtype) {
-  nn::ModelConfig config;
-  config.dim = 48;
-  config.hidden = 72;
-  config.heads = 3;
-  config.seq = 40;
-  config.dtype = dtype;
-  return config;
-}
-
 class SmallLayer : public testing::TestWithParam<std::tuple<std::string_view, DType>> {};
 
 TEST_P(SmallLayer, HoldsOnEveryEngine) {
   const auto& [partition, dtype] = GetParam();
-  const LayerCase layer(small(dtype), 4);
+  const LayerCase layer(small_layer(48, 72, 40, dtype), 4);
   const nn::StepGraph graph = nn::layer_step(layer.config, partition);
   mil::ConstantSource constants(&layer.weights);
   const auto exact = evaluate_step(graph, layer.inputs, constants, {.round = false});
@@ -122,7 +102,7 @@ INSTANTIATE_TEST_SUITE_P(Partitions, SmallLayer,
 
 // The cuts only round: without rounding all partitions give the same numbers.
 TEST(Partitions, Agree) {
-  const LayerCase layer(small(DType::fp16), 5);
+  const LayerCase layer(small_layer(48, 72, 40, DType::fp16), 5);
   mil::ConstantSource constants(&layer.weights);
   const nn::StepGraph first = nn::layer_step(layer.config, "six");
   const auto expected = evaluate_step(first, layer.inputs, constants, {.round = false});

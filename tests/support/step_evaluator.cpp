@@ -266,6 +266,15 @@ mil::TensorMap<double> LayerCase::parameters() const {
   return result;
 }
 
+double scaled_loss_derivative(const LayerCase& layer, const nn::StepGraph& graph,
+                              const mil::TensorMap<Complex>& inputs,
+                              const mil::TensorMap<Complex>& weights) {
+  mil::ConstantSource constants(&layer.weights);
+  const auto values = evaluate_step_perturbed(graph, inputs, constants, weights, StepPart::forward);
+  return values.tensors.at(graph.loss).front().imag() / kComplexStep *
+         layer.inputs.at("loss_scale").front();
+}
+
 double norm(const std::vector<double>& values) {
   double sum = 0;
   for (const double value : values) sum += value * value;

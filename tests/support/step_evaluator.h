@@ -72,6 +72,15 @@ class LayerCase {
   std::vector<std::vector<float>> values_;
 };
 
+// An imaginary part for derivatives: no digit is lost to it, as imaginary parts are never added to
+// real ones.
+inline constexpr double kComplexStep = 1e-50;
+
+// The derivative of the scaled loss along the imaginary parts, which have this step.
+double scaled_loss_derivative(const LayerCase& layer, const nn::StepGraph& graph,
+                              const mil::TensorMap<Complex>& inputs,
+                              const mil::TensorMap<Complex>& weights);
+
 template <class T>
 mil::TensorMap<T> convert(const mil::TensorMap<double>& tensors) {
   mil::TensorMap<T> result;

@@ -25,7 +25,7 @@ namespace anemone::train {
 namespace {
 
 namespace fs = std::filesystem;
-using test::io_fault::Kind;
+using Fault = test::io_fault::Kind;
 
 constexpr int kKeep = 2;
 constexpr std::uint64_t kNewStep = 30;
@@ -154,7 +154,7 @@ class CheckpointFault : public ::testing::Test {
 
   // Runs `save` with the fault at each call in turn; returns how many there were.
   template <typename Save>
-  long at_every_call(const Scenario& scenario, Kind kind, Save save) {
+  long at_every_call(const Scenario& scenario, Fault kind, Save save) {
     const long calls = calls_of_a_save(scenario);
     const test::TemporaryDirectory before;
     scenario.prepare(before.path());
@@ -170,14 +170,14 @@ class CheckpointFault : public ::testing::Test {
     return calls;
   }
 
-  bool save_here(const fs::path& run, long at, Kind kind) {
+  bool save_here(const fs::path& run, long at, Fault kind) {
     arm_(run.c_str(), at, static_cast<int>(kind));
     const Status status = new_one_.save_to(run);
     disarm_();
     return status.ok();
   }
 
-  bool save_and_die(const fs::path& run, long at, Kind kind) {
+  bool save_and_die(const fs::path& run, long at, Fault kind) {
     const pid_t child = ::fork();
     if (child == 0) {
       save_here(run, at, kind);
@@ -206,8 +206,8 @@ TEST_F(CheckpointFault, AnErrorAtEveryCall) {
   long calls = 0;
   for (const Scenario& scenario : kScenarios) {
     calls += at_every_call(
-        scenario, Kind::error_once,
-        [&](const fs::path& run, long at, Kind kind) { return save_here(run, at, kind); });
+        scenario, Fault::error_once,
+        [&](const fs::path& run, long at, Fault kind) { return save_here(run, at, kind); });
   }
   EXPECT_GT(calls, 100);
   EXPECT_EQ(open_descriptors(), descriptors) << "descriptors leak";
@@ -216,7 +216,7 @@ TEST_F(CheckpointFault, AnErrorAtEveryCall) {
 TEST_F(CheckpointFault, AFullDiskFromEveryCallOn) {
   if (!injector_is_here()) return;
   for (const Scenario& scenario : kScenarios) {
-    at_every_call(scenario, Kind::full_disk, [&](const fs::path& run, long at, Kind kind) {
+    at_every_call(scenario, Fault::full_disk, [&](const fs::path& run, long at, Fault kind) {
       return save_here(run, at, kind);
     });
   }
@@ -225,7 +225,7 @@ TEST_F(CheckpointFault, AFullDiskFromEveryCallOn) {
 TEST_F(CheckpointFault, AKillBeforeEveryCall) {
   if (!injector_is_here()) return;
   for (const Scenario& scenario : kScenarios) {
-    at_every_call(scenario, Kind::kill, [&](const fs::path& run, long at, Kind kind) {
+    at_every_call(scenario, Fault::kill, [&](const fs::path& run, long at, Fault kind) {
       return save_and_die(run, at, kind);
     });
   }
@@ -265,7 +265,7 @@ TEST_F(CheckpointFault, NothingIsNamedBeforeItIsSynced) {
     SCOPED_TRACE(scenario.name);
     const test::TemporaryDirectory run;
     scenario.prepare(run.path());
-    EXPECT_TRUE(save_here(run.path(), 0, Kind::error_once));
+    EXPECT_TRUE(save_here(run.path(), 0, Fault::error_once));
     const fs::path checkpoints = run.path() / "checkpoints";
     const fs::path latest = checkpoints / "LATEST", newest = checkpoints / "step-00000030";
     NotYetDurable lost;
@@ -295,7 +295,7 @@ TEST_F(CheckpointFault, NothingIsNamedBeforeItIsSynced) {
 TEST_F(CheckpointFault, ShortWritesAreContinued) {
   if (!injector_is_here()) return;
   const test::TemporaryDirectory run;
-  EXPECT_TRUE(save_here(run.path(), 1, Kind::short_write));
+  EXPECT_TRUE(save_here(run.path(), 1, Fault::short_write));
   expect_usable(run.path(), run.path(), true);
 }
 

@@ -27,14 +27,14 @@ constexpr double kLossTolerance = 1e-5, kGradientTolerance = 1e-4;
 // Any power of two: fp32 has room, so it must not matter.
 constexpr double kLossScale = 256;
 
-const Json& golden() {
+const Json& golden_layer() {
   static const Json json =
       Json::parse(read_text_file(test::source_root() / "tests/train/golden/layer.json"));
   return json;
 }
 
-RunConfig golden_config() {
-  const Json& model = golden().at("model");
+RunConfig golden_layer_config() {
+  const Json& model = golden_layer().at("model");
   std::string text = "[model]\n";
   for (const auto& [key, value] : model.items())
     text += fmt::format("{} = {}\n", key, value.dump());
@@ -51,7 +51,7 @@ void set_norms(ParameterList& parameters) {
 }
 
 void expect_gradient(const std::string& name, std::span<const double> ours) {
-  const auto theirs = golden().at("gradients").at(name).get<std::vector<double>>();
+  const auto theirs = golden_layer().at("gradients").at(name).get<std::vector<double>>();
   ASSERT_EQ(theirs.size(), ours.size()) << name;
   double largest = 0, worst = 0;
   for (std::size_t i = 0; i < ours.size(); ++i) {
@@ -78,7 +78,7 @@ class Golden : public ::testing::TestWithParam<std::tuple<std::string, std::stri
 
 TEST_P(Golden, TenUpdates) {
   const auto& [engine_name, partition] = GetParam();
-  const RunConfig config = golden_config();
+  const RunConfig config = golden_layer_config();
   const auto engine = engine::make_engine(engine_name, {2});
   compute::ThreadPool pool(2);
   nn::StepGraph graph = nn::layer_step(config.model, partition);
@@ -90,7 +90,7 @@ TEST_P(Golden, TenUpdates) {
   Sample sample;
   data->training(0, sample);
 
-  const auto losses = golden().at("losses").get<std::vector<double>>();
+  const auto losses = golden_layer().at("losses").get<std::vector<double>>();
   for (std::size_t update = 0; update < losses.size(); ++update) {
     const StepResult step = runner.run(sample, kLossScale);
     ASSERT_TRUE(step.status.ok()) << step.status.message;

@@ -29,19 +29,19 @@ using Json = nlohmann::json;
 // The bounds are the project's promise: logits 1e-4, losses 1e-5, gradients 1e-4 of the largest
 // element. Any power of two as loss scale: fp32 has room, so it must not matter.
 constexpr double kLogits = 1e-4, kLoss = 1e-5, kGradient = 1e-4;
-constexpr double kLossScale = 256;
+constexpr double kModelLossScale = 256;
 
-const Json& golden() {
+const Json& golden_model() {
   static const Json json =
       Json::parse(read_text_file(test::source_root() / "tests/train/golden/language_model.json"));
   return json;
 }
 
-RunConfig golden_config() {
+RunConfig golden_model_config() {
   std::string text = "[model]\n";
-  for (const auto& [key, value] : golden().at("model").items())
+  for (const auto& [key, value] : golden_model().at("model").items())
     text += fmt::format("{} = {}\n", key, value.dump());
-  const Json& adam = golden().at("adam");
+  const Json& adam = golden_model().at("adam");
   text += fmt::format(
       "[train]\nbeta1 = {}\nbeta2 = {}\nepsilon = {}\nweight_decay = {}\ngrad_clip = {}\n",
       adam.at("beta1").dump(), adam.at("beta2").dump(), adam.at("eps").dump(),
@@ -82,11 +82,11 @@ class LanguageModelGolden
     : public ::testing::TestWithParam<std::tuple<std::string, std::string, bool>> {
  protected:
   void expect_first_step(StepRunner& runner, ParameterList& parameters) {
-    EXPECT_LE(error_of(runner.tensor("logits0"), golden().at("logits")), kLogits);
+    EXPECT_LE(error_of(runner.tensor("logits0"), golden_model().at("logits")), kLogits);
     for (const Parameter& parameter : parameters.all()) {
       std::vector<double> ours(parameter.gradient.begin(), parameter.gradient.end());
-      for (double& value : ours) value /= kLossScale;
-      EXPECT_LE(error_of(ours, golden().at("gradients").at(parameter.spec.name)), kGradient)
+      for (double& value : ours) value /= kModelLossScale;
+      EXPECT_LE(error_of(ours, golden_model().at("gradients").at(parameter.spec.name)), kGradient)
           << parameter.spec.name;
     }
   }
@@ -94,7 +94,7 @@ class LanguageModelGolden
 
 TEST_P(LanguageModelGolden, TenUpdates) {
   const auto& [engine_name, partition, beside_host] = GetParam();
-  const RunConfig config = golden_config();
+  const RunConfig config = golden_model_config();
   const auto host = engine::make_engine(engine_name, {2});
   test::FakeEngine device(*host);
   device.change_traits().runs_on_host = !beside_host;
@@ -108,24 +108,26 @@ TEST_P(LanguageModelGolden, TenUpdates) {
   StepRunner runner(std::move(graph), device, *host, parameters, options, pool);
   for (std::size_t update = 0; update < 10; ++update) {
     Sample sample;
-    sample.tokens = golden().at("tokens")[update].get<std::vector<std::uint32_t>>();
-    const StepResult step = runner.run(sample, kLossScale);
+    sample.tokens = golden_model().at("tokens")[update].get<std::vector<std::uint32_t>>();
+    const StepResult step = runner.run(sample, kModelLossScale);
     ASSERT_TRUE(step.status.ok()) << step.status.message;
     ASSERT_TRUE(runner.finish_gradients().ok());
     EXPECT_TRUE(step.finite);
     EXPECT_EQ(step.targets, config.model.seq);
-    EXPECT_NEAR(step.loss, golden().at("losses")[update], kLoss * step.loss) << update;
+    EXPECT_NEAR(step.loss, golden_model().at("losses")[update], kLoss * step.loss) << update;
     if (update == 0) expect_first_step(runner, parameters);
-    const AccumulatedGradient gradient = inspect_gradient(pool, parameters, 1, kLossScale);
-    EXPECT_NEAR(gradient.norm, golden().at("gradient_norms")[update], kGradient * gradient.norm);
+    const AccumulatedGradient gradient = inspect_gradient(pool, parameters, 1, kModelLossScale);
+    EXPECT_NEAR(gradient.norm, golden_model().at("gradient_norms")[update],
+                kGradient * gradient.norm);
     apply_adam(pool, parameters, config.train, gradient,
-               {1, kLossScale, golden().at("rates")[update], update + 1});
+               {1, kModelLossScale, golden_model().at("rates")[update], update + 1});
     compute::fill_zero(pool, parameters.gradients());
     double milliseconds = 0;
     ASSERT_TRUE(runner.update_weights(milliseconds).ok());
   }
   for (const Parameter& parameter : parameters.all())
-    EXPECT_LE(error_of(parameter.value, golden().at("weights").at(parameter.spec.name)), kGradient)
+    EXPECT_LE(error_of(parameter.value, golden_model().at("weights").at(parameter.spec.name)),
+              kGradient)
         << parameter.spec.name;
 }
 
@@ -140,8 +142,9 @@ INSTANTIATE_TEST_SUITE_P(All, LanguageModelGolden,
                          });
 
 // A small model with a vocabulary in parts.
-struct Case {
-  explicit Case(std::int64_t vocab = 8200, bool tied = true, int threads = 2) : pool(threads) {
+struct LanguageModelCase {
+  explicit LanguageModelCase(std::int64_t vocab = 8200, bool tied = true, int threads = 2)
+      : pool(threads) {
     config.dim = 80;
     config.hidden = 24;
     config.heads = 4;
@@ -189,7 +192,7 @@ struct Case {
 
 TEST(LanguageModelStep, PartsOfTheVocabularyAgainstTheReference) {
   for (const bool tied : {true, false}) {
-    Case c(8200, tied);
+    LanguageModelCase c(8200, tied);
     ASSERT_EQ(c.graph.parameter_rows.size(), 2U);
     c.sample.tokens[3] = 8199;  // in the last part
     c.sample.tokens[4] = 0;
@@ -207,7 +210,7 @@ TEST(LanguageModelStep, PartsOfTheVocabularyAgainstTheReference) {
 }
 
 TEST(LanguageModelStep, IsTheSameForAnyNumberOfThreads) {
-  Case one(8200, true, 1), three(8200, true, 3);
+  LanguageModelCase one(8200, true, 1), three(8200, true, 3);
   one.run();
   three.run();
   EXPECT_EQ(one.result.loss, three.result.loss);
@@ -216,7 +219,7 @@ TEST(LanguageModelStep, IsTheSameForAnyNumberOfThreads) {
 
 // A padded sequence is the shorter sequence: nothing of the padding counts.
 TEST(LanguageModelStep, PaddingDoesNotCount) {
-  Case padded(50), whole(50), other(50);
+  LanguageModelCase padded(50), whole(50), other(50);
   for (std::size_t i = 6; i < padded.sample.tokens.size(); ++i) {
     padded.sample.tokens[i] = Sample::kNoToken;
     other.sample.tokens[i] = static_cast<std::uint32_t>(i);  // other tokens, not counted either
@@ -227,7 +230,7 @@ TEST(LanguageModelStep, PaddingDoesNotCount) {
   EXPECT_NE(padded.result.loss, whole.result.loss);
   EXPECT_TRUE(padded.result.finite);
   // The same positions as a model of that length.
-  Case brief(50);
+  LanguageModelCase brief(50);
   brief.config.seq = 5;
   brief.graph = nn::language_model_step(brief.config, "merged");
   brief.sample.tokens.resize(6);
@@ -238,7 +241,7 @@ TEST(LanguageModelStep, PaddingDoesNotCount) {
 }
 
 TEST(LanguageModelStep, ValidationEndsWithTheLoss) {
-  Case trained(50), validated(50), forward(50);
+  LanguageModelCase trained(50), validated(50), forward(50);
   trained.run();
   validated.run(1, /*accumulate=*/false);
   EXPECT_EQ(trained.result.loss, validated.result.loss);
@@ -253,7 +256,7 @@ TEST(LanguageModelStep, ValidationEndsWithTheLoss) {
 }
 
 TEST(LanguageModelStep, NonFiniteWeightsAreFound) {
-  Case c(50);
+  LanguageModelCase c(50);
   c.run();
   EXPECT_TRUE(c.result.finite);
   EXPECT_EQ(c.runner->first_non_finite(), "");

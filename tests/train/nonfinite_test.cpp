@@ -5,7 +5,6 @@
 
 #include <cmath>
 #include <fstream>
-#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "anemone/base/error.h"
@@ -13,6 +12,7 @@
 #include "anemone/train/checkpoint.h"
 #include "anemone/train/metrics_compare.h"
 #include "anemone/train/trainer_state.h"
+#include "tests/support/numbers.h"
 #include "tests/train/fake_engine.h"
 #include "tests/train/run_case.h"
 
@@ -21,8 +21,6 @@ namespace {
 
 using train::Outcome;
 using Json = nlohmann::json;
-
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 // Checkpoints after each update of three steps; a fixed loss scale, which has nothing to halve.
 std::vector<std::string> job(const std::string& policy) {
@@ -34,7 +32,7 @@ class NonFinite : public ::testing::Test {
  protected:
   // The gradients of the third update's second step.
   static void spoil(FakeEngine& spoiled, int run = 7) {
-    spoiled.spoils.push_back({"l0.ffn_bwd", "dh1", run, kInfinity});
+    spoiled.spoils.push_back({"l0.ffn_bwd", "dh1", run, kInf});
   }
   std::unique_ptr<engine::Engine> engine = engine::make_engine("reference", {1});
   FakeEngine fake{*engine};
@@ -83,7 +81,7 @@ TEST_F(NonFinite, ADynamicScaleIsHalvedFirst) {
 }
 
 TEST_F(NonFinite, ALossThatIsNotFiniteIsNoMatterOfTheScale) {
-  fake.spoils.push_back({"l0.fwd_ffn", "y", 7, kInfinity});
+  fake.spoils.push_back({"l0.fwd_ffn", "y", 7, kInf});
   RunCase run({"train.on_nonfinite=stop", "data.source=original"});
   run.options.engine = &fake;
   const train::TrainResult result = run.run();
@@ -159,8 +157,8 @@ void expect_resumes(engine::Engine& engine, int steps_before,
                     const std::function<bool(const RunCase&, std::uint64_t)>& stop,
                     const RunCase& whole) {
   FakeEngine before(engine), after(engine);
-  before.spoils.push_back({"l0.ffn_bwd", "dh1", 7, kInfinity});
-  if (steps_before <= 7) after.spoils.push_back({"l0.ffn_bwd", "dh1", 7 - steps_before, kInfinity});
+  before.spoils.push_back({"l0.ffn_bwd", "dh1", 7, kInf});
+  if (steps_before <= 7) after.spoils.push_back({"l0.ffn_bwd", "dh1", 7 - steps_before, kInf});
   RunCase run(job("rollback"));
   run.options.engine = &before;
   std::uint64_t done = 0;
@@ -278,7 +276,7 @@ TEST_F(NonFinite, WhereToGoBackToIsCorrectedOnResume) {
 TEST(BestCheckpoint, IsTheOneWithTheLowestValidationLoss) {
   RunCase run({"train.keep=1", "train.learning_rate=0.03"});
   ASSERT_EQ(run.run().outcome, Outcome::finished);
-  double best = kInfinity;
+  double best = kInf;
   std::uint64_t best_step = 0;
   for (const std::string& text : run.lines("validation")) {
     const Json line = Json::parse(text);

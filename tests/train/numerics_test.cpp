@@ -28,10 +28,10 @@ std::vector<std::string> with(std::vector<std::string> more) {
   return more;
 }
 
-struct Step {
+struct NumericsStep {
   // `more`: overrides; `gain`: of the weights of the last matrix.
-  explicit Step(const std::string& numerics, const std::vector<std::string>& more = {},
-                float gain = 1)
+  explicit NumericsStep(const std::string& numerics, const std::vector<std::string>& more = {},
+                        float gain = 1)
       : config(tiny_config(with(more))),
         graph(nn::layer_step(config.model, "six")),
         parameters(graph) {
@@ -123,7 +123,7 @@ TEST(AneNumericsTraining, FollowsTheExactRun) {
 // the host multiplies it.
 TEST(AneNumericsTraining, UnscaledGradientsVanish) {
   const std::vector<std::string> size = {"model.seq=256"};  // |dy| < 2^-14: subnormal already
-  Step m4("ane:m4", size), exact("exact", size), m5("ane:m5", size);
+  NumericsStep m4("ane:m4", size), exact("exact", size), m5("ane:m5", size);
   EXPECT_TRUE(m4.run(1).finite);
   exact.run(1);
   m5.run(1);
@@ -138,7 +138,7 @@ TEST(AneNumericsTraining, UnscaledGradientsVanish) {
 // A loss scale that takes products beyond 2^15 but not to the end of fp16.
 TEST(AneNumericsTraining, ProductsOverflowBeforeExactOnesDo) {
   constexpr double kScale = 1 << 24;
-  Step m4("ane:m4"), exact("exact");
+  NumericsStep m4("ane:m4"), exact("exact");
   exact.run(kScale);
   m4.run(kScale);
   const std::vector<double> wanted = exact.runner->tensor("l0.dp"), dp = m4.runner->tensor("l0.dp");
@@ -167,30 +167,24 @@ TEST(AneNumericsTraining, ProductsOverflowBeforeExactOnesDo) {
 // loss is infinite.
 TEST(AneNumericsTraining, DivergesWhereExactArithmeticDoesNot) {
   constexpr double kScale = 0x1p-16;  // its gradients are large
-  const auto largest = [](Step& step) {
+  const auto largest = [](NumericsStep& step) {
     double most = 0;
     for (const double value : step.runner->tensor("l0.ffn")) most = std::max(most, std::abs(value));
     return most;
   };
-  Step plain("exact");
+  NumericsStep plain("exact");
   plain.run(1);
   const double gain = 45000 / largest(plain);
-  Step exact("exact", {}, static_cast<float>(gain));
+  NumericsStep exact("exact", {}, static_cast<float>(gain));
   EXPECT_TRUE(exact.run(kScale).finite);
   EXPECT_GT(largest(exact), 32768 * 1.01);
   for (const char* ane : {"ane:m1", "ane:m2", "ane:m4", "ane:m5"}) {
-    Step emulated(ane, {}, static_cast<float>(gain));
+    NumericsStep emulated(ane, {}, static_cast<float>(gain));
     const train::StepResult step = emulated.run(kScale);
     EXPECT_FALSE(step.finite) << ane;
     EXPECT_TRUE(std::isinf(step.loss)) << ane << " " << step.loss;
     EXPECT_EQ(emulated.runner->first_non_finite(), "l0.ffn, written by l0.fwd_ffn") << ane;
   }
-}
-
-std::vector<Json> updates_of(const RunCase& run) {
-  std::vector<Json> list;
-  for (const std::string& line : run.lines("update")) list.push_back(Json::parse(line));
-  return list;
 }
 
 TEST(AneNumericsTraining, TheGuardSeesInfinitiesAndZeros) {
@@ -202,11 +196,11 @@ TEST(AneNumericsTraining, TheGuardSeesInfinitiesAndZeros) {
   RunCase overflow(high), underflow(low);
   ASSERT_EQ(overflow.run().outcome, train::Outcome::finished);
   ASSERT_EQ(underflow.run().outcome, train::Outcome::finished);
-  const Json above = updates_of(overflow).front(), below = updates_of(underflow).front();
+  const Json above = overflow.updates().front(), below = underflow.updates().front();
   EXPECT_EQ(above.at("skipped").get<std::string>().rfind("non-finite", 0), 0U) << above;
-  EXPECT_EQ(updates_of(overflow)[1].at("loss_scale"), 8388608);
+  EXPECT_EQ(overflow.updates()[1].at("loss_scale"), 8388608);
   EXPECT_EQ(below.at("skipped"), "the gradient is all zero");
-  EXPECT_EQ(updates_of(underflow)[1].at("loss_scale"), 2e-7);
+  EXPECT_EQ(underflow.updates()[1].at("loss_scale"), 2e-7);
 }
 
 }  // namespace

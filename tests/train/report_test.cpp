@@ -71,8 +71,8 @@ TEST_F(ReportOfMetrics, ADivergedRunSaysSo) {
 }
 
 TEST(Report, WithoutHeldOutSamplesThereIsNoValidationLoss) {
-  EXPECT_TRUE(nlohmann::json::parse(to_json({})).at("last_validation_loss").is_null());
-  EXPECT_EQ(to_text({}).find("validation"), std::string::npos);
+  EXPECT_TRUE(nlohmann::json::parse(to_json(Report{})).at("last_validation_loss").is_null());
+  EXPECT_EQ(to_text(Report{}).find("validation"), std::string::npos);
 }
 
 TEST(Report, RatesCountWhatIsExecuted) {

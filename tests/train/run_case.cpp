@@ -70,6 +70,12 @@ std::vector<std::string> RunCase::lines(const std::string& type) const {
   return found;
 }
 
+std::vector<nlohmann::json> RunCase::updates() const {
+  std::vector<nlohmann::json> list;
+  for (const std::string& line : lines("update")) list.push_back(nlohmann::json::parse(line));
+  return list;
+}
+
 std::vector<double> RunCase::losses() const {
   std::vector<double> list;
   for (const std::string& line : lines("step"))

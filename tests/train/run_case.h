@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,7 @@ struct RunCase {
 
   std::filesystem::path metrics() const { return options.out / "metrics.jsonl"; }
   std::vector<std::string> lines(const std::string& type) const;  // of the metrics
+  std::vector<nlohmann::json> updates() const;                    // those of the metrics
   std::vector<double> losses() const;                             // of the steps
   std::vector<float> weights() const;  // all parameters of the newest checkpoint
   bool said(const std::string& part) const;

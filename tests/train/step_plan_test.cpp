@@ -42,7 +42,7 @@ void add_ports(const std::vector<std::pair<std::string, std::int64_t>>& named, b
   if (packed && !named.empty()) buffers.push_back({"packed", offset});
 }
 
-struct Case {
+struct PlanCase {
   nn::StepGraph graph;
   std::vector<KernelPorts> kernels;
 };
@@ -99,8 +99,8 @@ KernelPorts random_call(int call, std::vector<std::string>& written, nn::Call& w
 }
 
 // Calls read tensors of earlier calls, of the host and parameters, and write new ones.
-Case random_case() {
-  Case made;
+PlanCase random_case() {
+  PlanCase made;
   std::vector<std::string> written = {made.graph.input, made.graph.target};
   for (const char* weight : {"weight0", "weight1"}) {
     made.graph.parameters.push_back({weight, {channels_of(weight), kSeq}});
@@ -127,7 +127,7 @@ Case random_case() {
 // changes it. Whatever a stage reads must be what was written last.
 class Play {
  public:
-  Play(const Case& made, const StepPlan& plan) : made_(made), plan_(plan) {
+  Play(const PlanCase& made, const StepPlan& plan) : made_(made), plan_(plan) {
     for (const PlannedSurface& surface : plan.surfaces)
       memory_.emplace_back(surface.spec.bytes, std::byte{0xff});
   }
@@ -231,14 +231,14 @@ class Play {
     }
   }
 
-  const Case& made_;
+  const PlanCase& made_;
   const StepPlan& plan_;
   std::vector<std::vector<std::byte>> memory_;
   std::map<std::string, int> versions_;  // how often a tensor was written so far
 };
 
 RC_GTEST_PROP(StepPlan, EveryStageReadsWhatWasWritten, ()) {
-  const Case made = random_case();
+  const PlanCase made = random_case();
   PlanOptions options;
   options.gradients_lag = *rc::gen::inRange(0, 4);
   const StepPlan shared = plan_step(made.graph, made.kernels, options);
@@ -251,7 +251,7 @@ RC_GTEST_PROP(StepPlan, EveryStageReadsWhatWasWritten, ()) {
 }
 
 RC_GTEST_PROP(StepPlan, IsAFunctionOfItsArguments, ()) {
-  const Case made = random_case();
+  const PlanCase made = random_case();
   const StepPlan a = plan_step(made.graph, made.kernels), b = plan_step(made.graph, made.kernels);
   RC_ASSERT(a.input_surfaces == b.input_surfaces);
   RC_ASSERT(a.output_surfaces == b.output_surfaces);
@@ -260,8 +260,8 @@ RC_GTEST_PROP(StepPlan, IsAFunctionOfItsArguments, ()) {
 }
 
 // A chain of kernels of one layout, each reading all that came before.
-Case chain(bool packed) {
-  Case made;
+PlanCase chain(bool packed) {
+  PlanCase made;
   std::vector<std::pair<std::string, std::string>> available = {{"x", made.graph.input}};
   for (int call = 0; call < 3; ++call) {
     KernelPorts kernel;
@@ -284,7 +284,7 @@ Case chain(bool packed) {
 }
 
 TEST(StepPlan, EqualLayoutsShareMemoryWithoutCopies) {
-  const Case made = chain(/*packed=*/false);
+  const PlanCase made = chain(/*packed=*/false);
   const StepPlan plan = plan_step(made.graph, made.kernels);
   EXPECT_TRUE(plan.copies.empty());
   EXPECT_EQ(plan.surfaces.size(), 4U);  // x and the three results, all of which are read to the end
@@ -292,7 +292,7 @@ TEST(StepPlan, EqualLayoutsShareMemoryWithoutCopies) {
 
 // Each kernel reads the one before only: two surfaces serve a chain of any length.
 TEST(StepPlan, AChainNeedsTwoSurfaces) {
-  Case made = chain(/*packed=*/false);
+  PlanCase made = chain(/*packed=*/false);
   for (std::size_t call = 1; call < made.kernels.size(); ++call) {
     auto& inputs = made.graph.calls[call].inputs;
     inputs.erase(inputs.begin(), inputs.end() - 1);
@@ -321,14 +321,14 @@ TEST(StepPlan, AKeptGapIsNoMemoryForOthers) {
 }
 
 TEST(StepPlan, PackedInputsAreCopiedTogether) {
-  const Case made = chain(/*packed=*/true);
+  const PlanCase made = chain(/*packed=*/true);
   const StepPlan plan = plan_step(made.graph, made.kernels);
   // The first kernel reads x where the host writes it; the second gathers two tensors, the third
   // three.
   EXPECT_EQ(plan.copies.size(), 5U);
 }
 
-std::string message_of(const Case& made) {
+std::string message_of(const PlanCase& made) {
   try {
     plan_step(made.graph, made.kernels);
   } catch (const Error& error) {
@@ -339,32 +339,32 @@ std::string message_of(const Case& made) {
 
 TEST(StepPlan, HostOperationsOnWrongTensorsAreRefused) {
   using Kind = nn::HostOp::Kind;
-  Case unwritten = chain(false);
+  PlanCase unwritten = chain(false);
   unwritten.graph.host_ops = {{Kind::pick_targets, 0, "t0", "t1"}};
   EXPECT_NE(message_of(unwritten).find("reads t0, which nothing wrote before"), std::string::npos);
-  Case twice = chain(false);
+  PlanCase twice = chain(false);
   twice.graph.host_ops = {{Kind::embed, 1, "t0"}};
   EXPECT_NE(message_of(twice).find("writes t0, which was written before"), std::string::npos);
 }
 
 TEST(StepPlan, BadGraphsAreRefused) {
-  Case unwritten = chain(false);
+  PlanCase unwritten = chain(false);
   unwritten.graph.calls[1].inputs[1].global = "t2";
   EXPECT_NE(message_of(unwritten).find("reads t2, which nothing wrote before"), std::string::npos);
 
-  Case twice = chain(false);
+  PlanCase twice = chain(false);
   twice.graph.calls[1].outputs[0].global = "t0";
   EXPECT_NE(message_of(twice).find("writes t0, which was written before"), std::string::npos);
 
-  Case unbound = chain(false);
+  PlanCase unbound = chain(false);
   unbound.graph.calls[1].inputs.pop_back();
   EXPECT_NE(message_of(unbound).find("is bound to nothing"), std::string::npos);
 
-  Case unknown = chain(false);
+  PlanCase unknown = chain(false);
   unknown.graph.calls[1].inputs.push_back({"z", "x"});
   EXPECT_NE(message_of(unknown).find("no input is named z"), std::string::npos);
 
-  Case reshaped = chain(true);
+  PlanCase reshaped = chain(true);
   reshaped.kernels[1].inputs[1].shape[1] = 1;
   EXPECT_NE(message_of(reshaped).find("has shape"), std::string::npos);
 }

@@ -11,7 +11,7 @@
 namespace anemone::train {
 namespace {
 
-using Kind = nn::HostOp::Kind;
+using OpKind = nn::HostOp::Kind;
 
 // A tensor [1, channels, 1, 1] in memory of its own.
 struct OnePosition {
@@ -46,11 +46,11 @@ TEST(TokenOps, TheGradientOfALikelyTargetKeepsItsDigits) {
   const GradientBlock nothing({});
   TokenOps ops(pool, nothing);
   const std::vector<float> embedding(6);
-  const int embed = ops.add({Kind::embed, x.tensor, {}, {}, 0, embedding, {}});
-  const int pick = ops.add({Kind::pick_targets, part.tensor, part_sum.tensor, {}, 0, {}, {}});
-  const int join = ops.add({Kind::join_loss, {}, sum.tensor, weight.tensor, 0, {}, {}});
+  const int embed = ops.add({OpKind::embed, x.tensor, {}, {}, 0, embedding, {}});
+  const int pick = ops.add({OpKind::pick_targets, part.tensor, part_sum.tensor, {}, 0, {}, {}});
+  const int join = ops.add({OpKind::join_loss, {}, sum.tensor, weight.tensor, 0, {}, {}});
   const int subtract =
-      ops.add({Kind::subtract_targets, dlogits.tensor, sum.tensor, weight.tensor, 0, {}, {}});
+      ops.add({OpKind::subtract_targets, dlogits.tensor, sum.tensor, weight.tensor, 0, {}, {}});
   const std::uint32_t tokens[] = {1, 0};
   ops.begin(tokens, scale);
   for (const int op : {embed, pick, join, subtract}) ops.run(op);

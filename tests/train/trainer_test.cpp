@@ -7,7 +7,6 @@
 
 #include <cmath>
 #include <fstream>
-#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "anemone/base/error.h"
@@ -15,6 +14,7 @@
 #include "anemone/train/checkpoint.h"
 #include "anemone/train/metrics_compare.h"
 #include "anemone/train/trainer_state.h"
+#include "tests/support/numbers.h"
 #include "tests/train/fake_engine.h"
 #include "tests/train/run_case.h"
 
@@ -23,14 +23,6 @@ namespace {
 
 using train::Outcome;
 using Json = nlohmann::json;
-
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-
-std::vector<Json> updates_of(const RunCase& run) {
-  std::vector<Json> list;
-  for (const std::string& line : run.lines("update")) list.push_back(Json::parse(line));
-  return list;
-}
 
 class Trainer : public ::testing::Test {
  protected:
@@ -43,7 +35,7 @@ TEST_F(Trainer, MetricsCountStepsAndUpdates) {
   const train::TrainResult result = run.run();
   ASSERT_EQ(result.outcome, Outcome::finished);
   EXPECT_EQ(run.lines("step").size(), 16U);
-  const std::vector<Json> updates = updates_of(run);
+  const std::vector<Json> updates = run.updates();
   ASSERT_EQ(updates.size(), 6U);
   for (std::size_t i = 0; i < updates.size(); ++i) {
     EXPECT_EQ(updates[i].at("update"), i);
@@ -65,13 +57,12 @@ TEST_F(Trainer, TheLossScaleGrowsAndDoesNotChangeTheGradient) {
   RunCase dynamic, fixed({"train.loss_scale=1024"});
   ASSERT_EQ(dynamic.run().outcome, Outcome::finished);
   ASSERT_EQ(fixed.run().outcome, Outcome::finished);
-  EXPECT_EQ(updates_of(dynamic)[4].at("loss_scale"), 4096);
-  EXPECT_EQ(updates_of(fixed)[4].at("loss_scale"), 1024);
+  EXPECT_EQ(dynamic.updates()[4].at("loss_scale"), 4096);
+  EXPECT_EQ(fixed.updates()[4].at("loss_scale"), 1024);
   // A power of two shifts exponents only, save where fp16 runs out of them.
   const double eps = std::ldexp(1.0, -11);
   for (int i = 0; i < 6; ++i) {
-    const double a = updates_of(dynamic)[i].at("grad_norm"),
-                 b = updates_of(fixed)[i].at("grad_norm");
+    const double a = dynamic.updates()[i].at("grad_norm"), b = fixed.updates()[i].at("grad_norm");
     EXPECT_NEAR(a, b, 8 * eps * a) << i;
   }
 }
@@ -87,7 +78,7 @@ TEST_F(Trainer, AccumulatingTheSameSampleChangesNothingButRounding) {
   ASSERT_EQ(single.run().outcome, Outcome::finished);
   ASSERT_EQ(many.run().outcome, Outcome::finished);
   for (std::size_t update = 0; update < 4; ++update) {
-    const Json a = updates_of(single)[update], b = updates_of(many)[update];
+    const Json a = single.updates()[update], b = many.updates()[update];
     EXPECT_EQ(b.at("accumulated"), update == 3 ? 4 : 12);
     const double norm = a.at("grad_norm"), loss = a.at("loss");
     if (update == 0) {
@@ -102,12 +93,12 @@ TEST_F(Trainer, AccumulatingTheSameSampleChangesNothingButRounding) {
 }
 
 TEST_F(Trainer, OverflowDiscardsTheUpdateAndNamesTheTensor) {
-  fake.spoils.push_back({"l0.ffn_bwd", "dh1", 4, kInfinity});
+  fake.spoils.push_back({"l0.ffn_bwd", "dh1", 4, kInf});
   RunCase run, whole;
   run.options.engine = &fake;
   ASSERT_EQ(run.run().outcome, Outcome::finished);
   ASSERT_EQ(whole.run().outcome, Outcome::finished);
-  const std::vector<Json> updates = updates_of(run);
+  const std::vector<Json> updates = run.updates();
   EXPECT_EQ(updates[1].at("skipped"), "non-finite: l0.dh1, written by l0.ffn_bwd");
   EXPECT_EQ(updates[1].at("loss_scale"), 1024);
   EXPECT_EQ(updates[2].at("loss_scale"), 512);
@@ -135,7 +126,7 @@ TEST_F(Trainer, DiscardedUpdateLeavesWeightsBitForBit) {
 
 TEST_F(Trainer, ANonFiniteLossIsNamedToo) {
   fake.spoils.push_back({"l0.fwd_ffn", "h1", 0, std::nan("")});
-  fake.spoils.push_back({"l0.fwd_ffn", "y", 0, kInfinity});
+  fake.spoils.push_back({"l0.fwd_ffn", "y", 0, kInf});
   RunCase run({"data.source=original"});
   run.options.engine = &fake;
   ASSERT_EQ(run.run().outcome, Outcome::finished);
@@ -149,13 +140,13 @@ TEST_F(Trainer, AnAllZeroGradientRaisesTheScale) {
   RunCase run({"data.source=original"});
   run.options.engine = &fake;
   ASSERT_EQ(run.run().outcome, Outcome::finished);
-  const std::vector<Json> updates = updates_of(run);
+  const std::vector<Json> updates = run.updates();
   EXPECT_EQ(updates[0].at("skipped"), "the gradient is all zero");
   EXPECT_EQ(updates[1].at("loss_scale"), 2048);
 }
 
 TEST_F(Trainer, EndlessOverflowStops) {
-  for (int run = 0; run < 400; ++run) fake.spoils.push_back({"l0.loss", "dy", run, kInfinity});
+  for (int run = 0; run < 400; ++run) fake.spoils.push_back({"l0.loss", "dy", run, kInf});
   RunCase run({"data.source=original", "train.accumulate=1", "train.steps=400"});
   run.options.engine = &fake;
   const train::TrainResult result = run.run();

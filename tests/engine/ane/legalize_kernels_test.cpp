@@ -26,15 +26,6 @@ using engine::ane::LegalFunction;
 using engine::ane::legalize;
 using engine::ane::LegalizedProgram;
 
-nn::ModelConfig small_layer() {
-  nn::ModelConfig config;
-  config.dim = 24;
-  config.hidden = 40;
-  config.heads = 3;
-  config.seq = 16;
-  return config;
-}
-
 class LegalKernels : public testing::TestWithParam<std::string> {};
 
 TEST_P(LegalKernels, GoldenText) {
@@ -80,7 +71,7 @@ TEST_P(LegalKernels, TextIsWhatTheCompilerWants) {
 
 // Every kernel with the inputs it has in a step.
 TEST_P(LegalKernels, ComputeTheSame) {
-  const LayerCase layer(small_layer(), 2);
+  const LayerCase layer(small_layer(24, 40, 16), 2);
   for (const nn::Partition& partition : nn::partitions()) {
     const nn::StepGraph graph = nn::layer_step(layer.config, partition.name);
     mil::ConstantSource constants(&layer.weights);

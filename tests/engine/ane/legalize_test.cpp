@@ -12,6 +12,7 @@
 #include "anemone/base/file.h"
 #include "anemone/mil/parser.h"
 #include "tests/engine/ane/legal_case.h"
+#include "tests/support/default_layer.h"
 #include "tests/support/shared.h"
 #include "tests/support/step_evaluator.h"
 
@@ -32,17 +33,8 @@ mil::Program program_of(const std::string& inputs, const std::string& body,
       "test.mil");
 }
 
-nn::ModelConfig small_layer() {
-  nn::ModelConfig config;
-  config.dim = 12;
-  config.hidden = 20;
-  config.heads = 3;
-  config.seq = 8;
-  return config;
-}
-
 TEST(Legalize, PacksAndSaysWhereEachTensorLies) {
-  auto kernels = nn::layer_kernels(small_layer(), "six");
+  auto kernels = nn::layer_kernels(small_layer(12, 20, 8), "six");
   const LegalizedProgram legal = legalize(kernels[2].program, find_target("m4"), {});  // ffn_bwd
   const auto& function = legal.functions.at(0);
   ASSERT_EQ(function.input_buffers.size(), 1U);
@@ -59,7 +51,7 @@ TEST(Legalize, PacksAndSaysWhereEachTensorLies) {
 }
 
 TEST(Legalize, LeavesPortsApartWhereAsked) {
-  auto kernels = nn::layer_kernels(small_layer(), "six");
+  auto kernels = nn::layer_kernels(small_layer(12, 20, 8), "six");
   engine::ane::LegalizeOptions options;
   options.pack_io = false;
   const LegalizedProgram legal = legalize(kernels[2].program, find_target("m4"), options);
@@ -123,7 +115,7 @@ TEST(Legalize, ReservedNamesAndAnInputAsOutput) {
 }
 
 TEST(Legalize, FunctionsOfAProgramShareFilesAndNoNames) {
-  auto kernels = nn::layer_kernels(small_layer(), "six");
+  auto kernels = nn::layer_kernels(small_layer(12, 20, 8), "six");
   mil::Program program = kernels[0].program;  // fwd_attn, then sdpa_bwd1: both with a mask
   program.functions[0].name = "first";
   program.functions.push_back(kernels[3].program.main());
@@ -136,7 +128,7 @@ TEST(Legalize, FunctionsOfAProgramShareFilesAndNoNames) {
     return blob.path.find("mask") != std::string::npos;
   });
   EXPECT_EQ(masks, 1);
-  const LayerCase layer(small_layer(), 8);
+  const LayerCase layer(small_layer(12, 20, 8), 8);
   mil::ConstantSource constants(&layer.weights);
   for (const mil::Function& function : program.functions) {
     const auto inputs = random_inputs(function, -1, 1);
@@ -155,8 +147,8 @@ std::string bytes_of(const engine::ane::LegalBlob& blob, const mil::WeightStore&
 }
 
 TEST(Legalize, BlobFilesHoldTheWeightsAndFollowThem) {
-  auto kernels = nn::layer_kernels(small_layer(), "six");
-  const nn::StepGraph graph = nn::layer_step(small_layer(), "six");
+  auto kernels = nn::layer_kernels(small_layer(12, 20, 8), "six");
+  const nn::StepGraph graph = nn::layer_step(small_layer(12, 20, 8), "six");
   std::vector<std::vector<float>> values;
   mil::WeightStore weights;
   for (const nn::ParameterSpec& spec : graph.parameters) {
@@ -187,7 +179,7 @@ TEST(Legalize, BlobFilesHoldTheWeightsAndFollowThem) {
 }
 
 TEST(Legalize, OneFileWhereTheTargetTakesIt) {
-  const LayerCase layer(small_layer(), 3);
+  const LayerCase layer(small_layer(12, 20, 8), 3);
   auto kernels = nn::layer_kernels(layer.config, "six");
   engine::ane::LegalizeOptions options;
   options.blob_files = BlobFiles::single;

@@ -5,11 +5,10 @@
 #include <random>
 
 #include "tests/engine/ane/emulated.h"
+#include "tests/support/numbers.h"
 
 namespace anemone::test {
 namespace {
-
-constexpr double kInf = INFINITY;
 
 std::vector<double> repeat(const std::vector<double>& part, int times) {
   std::vector<double> whole;

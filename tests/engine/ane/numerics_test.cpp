@@ -5,17 +5,15 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <limits>
 
 #include "anemone/base/error.h"
 #include "anemone/engine/engines.h"
 #include "anemone/mil/random_program.h"
 #include "tests/engine/ane/emulated.h"
+#include "tests/support/numbers.h"
 
 namespace anemone::test {
 namespace {
-
-constexpr double kInf = INFINITY;
 
 Build unary(mil::OpKind kind) {
   return [kind](mil::Builder& b, const std::vector<mil::Value>& in) {
