@@ -31,6 +31,7 @@ anemone_precompile(anemone <CLI/CLI.hpp>)
 # Every file of an operation names its parts alike (kParams, infer, eval, sample), as CONTRIBUTING.md says.
 set(op_sources ${ANEMONE_LIBRARY_SOURCES})
 list(FILTER op_sources INCLUDE REGEX "/anemone/mil/ops/")
-set_source_files_properties(${op_sources} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+# The version is another one after every commit.
+set_source_files_properties(${op_sources} ${ANEMONE_VERSION_SOURCE} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
 anemone_unity(library anemone_lib)
 anemone_unity(library anemone)

@@ -33,6 +33,7 @@ constexpr bool kShares = false;  // neighbours in one allocation would hide over
 #else
 constexpr bool kShares = true;
 #endif
+#undef ANEMONE_HAS_FEATURE
 
 // `bytes` is a multiple of the alignment. The memory is not zeroed.
 std::byte* allocate(std::size_t bytes, std::size_t alignment) {
