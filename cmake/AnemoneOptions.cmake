@@ -19,6 +19,9 @@ if(ANEMONE_CCACHE AND PROJECT_IS_TOP_LEVEL AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
 endif()
 
 add_library(anemone_options INTERFACE)
+# A unity file (AnemoneUnity.cmake) names its parts by whole paths. They are no part of a message, and so
+# nothing that ccache could not find again from another checkout.
+target_compile_options(anemone_options INTERFACE -fmacro-prefix-map=${PROJECT_SOURCE_DIR}/=)
 target_compile_options(anemone_options INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wundef -Wextra-semi
   -Wcast-align -Wformat=2 -Wno-missing-field-initializers

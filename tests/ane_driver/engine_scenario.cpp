@@ -5,26 +5,26 @@
 namespace anemone::test {
 namespace {
 
-using Values = std::vector<double>;
+using Numbers = std::vector<double>;
 
 constexpr auto kValues = static_cast<std::size_t>(DriverCase::kChannels * DriverCase::kPositions);
 constexpr long kRowBytes = DriverCase::kPositions * 2;
 constexpr int kBuffers = 2;  // packed: one input, one output
 
-Values some_values(int seed) {
-  Values values(kValues);
+Numbers some_values(int seed) {
+  Numbers values(kValues);
   for (std::size_t i = 0; i < kValues; ++i)
     values[i] = static_cast<double>((i * 7 + static_cast<std::size_t>(seed) * 5) % 17) - 8;
   return values;
 }
 
-Values expected_sum(Values x, const Values& x2, bool subtract) {
+Numbers expected_sum(Numbers x, const Numbers& x2, bool subtract) {
   for (std::size_t i = 0; i < kValues; ++i) x[i] += subtract ? -x2[i] : x2[i];
   return x;
 }
 
-Values expected_y(const Values& sum, const std::vector<float>& weights) {
-  Values y(kValues);
+Numbers expected_y(const Numbers& sum, const std::vector<float>& weights) {
+  Numbers y(kValues);
   constexpr std::size_t kCount = kValues / 2;
   for (std::size_t i = 0; i < kValues; ++i) {
     const std::size_t row = i / kCount * 2, at = i % kCount;
@@ -91,12 +91,12 @@ class EngineScenario {
   }
 
   bool run_once(Ready& ready, bool subtract) {
-    const Values x = some_values(1), x2 = some_values(2);
+    const Numbers x = some_values(1), x2 = some_values(2);
     const bool ran = lock("writing x", [&] { ready.write("x", x); }) &&
                      lock("writing x2", [&] { ready.write("x2", x2); }) &&
                      run_.step("run", run_.foretold.evaluate(surfaces_fit_),
                                [&] { throw_if_failed(ready.binding->run()); });
-    Values sum, y;
+    Numbers sum, y;
     if (!ran || !lock("reading sum", [&] { sum = ready.read("sum"); }) ||
         !lock("reading y", [&] { y = ready.read("y"); })) {
       return false;

@@ -271,7 +271,7 @@ double scaled_loss_derivative(const LayerCase& layer, const nn::StepGraph& graph
                               const mil::TensorMap<Complex>& weights) {
   mil::ConstantSource constants(&layer.weights);
   const auto values = evaluate_step_perturbed(graph, inputs, constants, weights, StepPart::forward);
-  return values.tensors.at(graph.loss).front().imag() / kComplexStep *
+  return values.tensors.at(loss_name(graph)).front().imag() / kComplexStep *
          layer.inputs.at("loss_scale").front();
 }
 
