@@ -1,8 +1,9 @@
 # Unity builds: several files of a folder are compiled as one, because most of the time goes into the
 # headers that they share. What it asks for: names in anonymous namespaces differ within a folder.
 #
-# It hides a missing #include. So preset `dev` compiles the library file by file (its precompiled headers
-# are none of ours), and preset `clang`, which clang-tidy reads, everything.
+# It hides a missing #include. So preset `dev` compiles the library file by file (with its precompiled
+# headers, which are none of ours, it would gain a fifth only), and preset `clang`, which clang-tidy reads,
+# everything; so does -DANEMONE_UNITY= with any other.
 
 set(ANEMONE_UNITY "library;tests" CACHE STRING
   "What is compiled several files at once: library (program, too), tests, both or nothing")
