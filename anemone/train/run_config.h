@@ -49,7 +49,7 @@ struct TrainConfig {
   std::int64_t checkpoint_steps = 100;  // 0 = not by steps
   double checkpoint_minutes = 5;        // 0 = not by time
   std::int64_t keep = 3;
-  std::int64_t validate_every = 0;  // updates; 0 = at the end only
+  std::int64_t validate_every = 0;  // updates; 0 = at the start and the end only
   // Text that a language model writes meanwhile (text_sampler.h).
   std::int64_t sample_every = 0;     // updates; 0 = as validate_every
   std::int64_t sample_tokens = 200;  // 0 = no samples

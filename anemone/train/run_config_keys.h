@@ -154,9 +154,9 @@ void visit_course_keys(Train& t, Visit&& visit) {
             OnResume::free},
         t.checkpoint_minutes);
   visit(Key{"train.keep", "checkpoints kept", 1, 1e6, OnResume::free}, t.keep);
-  visit(
-      Key{"train.validate_every", "updates between validations; 0 = at the end only", 0, kMaxSteps},
-      t.validate_every);
+  visit(Key{"train.validate_every",
+            "updates between validations; 0 = at the start and the end only", 0, kMaxSteps},
+        t.validate_every);
   visit(Key{"train.max_minutes", "stop with a checkpoint after so long; 0 = never", 0, 1e9,
             OnResume::free},
         t.max_minutes);
