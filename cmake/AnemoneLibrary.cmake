@@ -34,4 +34,4 @@ list(FILTER op_sources INCLUDE REGEX "/anemone/mil/ops/")
 # The version is another one after every commit.
 set_source_files_properties(${op_sources} ${ANEMONE_VERSION_SOURCE} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
 anemone_unity(library anemone_lib)
-anemone_unity(library anemone)
+anemone_unity(program anemone)

@@ -5,8 +5,8 @@
 # headers, which are none of ours, it would gain a fifth only), and preset `clang`, which clang-tidy reads,
 # everything; so does -DANEMONE_UNITY= with any other.
 
-set(ANEMONE_UNITY "library;tests" CACHE STRING
-  "What is compiled several files at once: library (program, too), tests, both or nothing")
+set(ANEMONE_UNITY "library;program;tests" CACHE STRING
+  "What is compiled several files at once: library, program, tests")
 
 # At most this many at once: one change compiles all of them, and many processors want many objects.
 set(ANEMONE_UNITY_FILES 8)

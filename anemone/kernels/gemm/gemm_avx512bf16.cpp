@@ -132,8 +132,9 @@ ANEMONE_INLINE void pack_strided_pairs(const GemmPack& args) {
   }
 }
 
+// Functions of their own: as one, a sanitizer build of them takes a minute.
 template <class T, bool Round>
-ANEMONE_INLINE void pack_pairs(const GemmPack& args) {
+[[gnu::noinline]] void pack_pairs(const GemmPack& args) {
   if (args.lane_stride == 1) {
     pack_lane_pairs<T, Round>(args);
   } else if (args.depth_stride == 1) {
@@ -159,7 +160,7 @@ void gemm_tile_avx512bf16(const GemmTile& args) noexcept { multiply<Bf16Product,
 void gemm_pack_avx512bf16(const GemmPack& args) noexcept {
   switch (args.type) {
     case DType::fp16:
-      pack_pairs<f16>(args);
+      pack_pairs<f16, false>(args);
       break;
     case DType::bf16:
       pack_pairs<bf16>(args);
