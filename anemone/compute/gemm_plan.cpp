@@ -14,17 +14,13 @@ constexpr std::int64_t kEnoughTasks = 24;
 constexpr std::int64_t kPackTaskElements = 32 * 1024;
 constexpr std::size_t kAlign = 64;
 
-bool is_operand_type(DType type) {
-  return type == DType::fp16 || type == DType::bf16 || type == DType::fp32;
-}
-
 std::size_t aligned(std::size_t bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
 
 GemmPlan::Side make_side(const GemmPlan& plan, const GemmOperand& operand, bool lanes_are_rows,
                          std::int64_t lanes, bool is_left) {
   const GemmSpec& spec = plan.spec;
   const kernels::GemmKernel& kernel = *plan.kernel;
-  ANEMONE_CHECK(is_operand_type(operand.type), "a product's operands are fp16, bf16 or fp32");
+  ANEMONE_CHECK(is_product_type(operand.type), "a product's operands are fp16, bf16 or fp32");
   ANEMONE_CHECK(
       !operand.constant || (operand.batch_stride == 0 && operand.triangle == Triangle::full),
       "a constant operand is whole, and one for the whole batch");
@@ -141,7 +137,7 @@ double GemmPlan::flops() const {
 }
 
 GemmPlan plan_gemm(const GemmSpec& spec, const CpuFeatures& features) {
-  ANEMONE_CHECK(is_operand_type(spec.c.type) && is_operand_type(spec.residual.type),
+  ANEMONE_CHECK(is_product_type(spec.c.type) && is_product_type(spec.residual.type),
                 "a product and its residual are fp16, bf16 or fp32");
   ANEMONE_CHECK(spec.m >= 0 && spec.n >= 0 && spec.k >= 0 && spec.batch >= 0,
                 "a product has sizes");
